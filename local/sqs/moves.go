@@ -33,8 +33,6 @@ type move struct {
 	alarm       alarm
 }
 
-func (m *move) stop() { m.alarm.stop() }
-
 type startMoveInput struct {
 	SourceArn                    string
 	DestinationArn               string
@@ -71,7 +69,8 @@ func (s *Server) startMessageMoveTask(_ context.Context, in startMoveInput) (any
 	}
 	m.handle = base64.StdEncoding.EncodeToString([]byte(s.newID() + " " + in.SourceArn))
 	s.moves = append(s.moves, m)
-	m.alarm.set(0, func() { s.step(m) })
+	m.alarm.ring = func() { s.step(m) }
+	m.alarm.set(0)
 	return startMoveOutput{m.handle}, nil
 }
 
@@ -127,7 +126,7 @@ func (s *Server) step(m *move) {
 			return
 		}
 	}
-	m.alarm.set(time.Duration(portion)*time.Second/time.Duration(rate), func() { s.step(m) })
+	m.alarm.set(time.Duration(portion) * time.Second / time.Duration(rate))
 }
 
 // moveOne moves the message whose turn it is, and says whether the move goes
@@ -258,7 +257,7 @@ func (s *Server) cancelMessageMoveTask(_ context.Context, in cancelMoveInput) (a
 	if m.status != moveRunning {
 		return nil, refuseShape("UnsupportedOperation", "Only active tasks can be cancelled.")
 	}
-	m.stop()
+	m.alarm.stop()
 	m.status = moveCancelled
 	return cancelMoveOutput{m.moved}, nil
 }

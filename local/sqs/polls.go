@@ -125,11 +125,7 @@ func (s *Server) serve(q *queue) {
 		q.alarm.stop()
 		return
 	}
-	q.alarm.set(time.Until(at), func() {
-		s.mu.Lock()
-		defer s.unlock()
-		s.touch(q)
-	})
+	q.alarm.set(time.Until(at))
 }
 
 // give takes from q what it has for p: the same as before when p repeats an
@@ -251,4 +247,3 @@ func (s *Server) takeBack(q *queue, got []lent) {
 	}
 	s.touch(q)
 }
-

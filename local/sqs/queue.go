@@ -341,13 +341,15 @@ func (d *deadlines) Pop() any {
 	return m
 }
 
-// alarm calls a function once at a time that may be changed. The zero value is
-// an alarm that is not set.
-type alarm struct{ timer *time.Timer }
+// alarm calls ring once, at a time that may be changed.
+type alarm struct {
+	ring  func()
+	timer *time.Timer // nil until first set
+}
 
-func (a *alarm) set(in time.Duration, ring func()) {
+func (a *alarm) set(in time.Duration) {
 	if a.timer == nil {
-		a.timer = time.AfterFunc(in, ring)
+		a.timer = time.AfterFunc(in, a.ring)
 		return
 	}
 	a.timer.Reset(in)

@@ -29,7 +29,7 @@ func (s *Server) createQueue(_ context.Context, in createQueueInput) (any, error
 	if err != nil {
 		return nil, err
 	}
-	return queueURLOutput{s.urlOf(q.name)}, nil
+	return queueURLOutput{s.URL(q.name)}, nil
 }
 
 func (s *Server) create(name string, attributes, tags map[string]string) (*queue, error) {
@@ -55,12 +55,17 @@ func (s *Server) create(name string, attributes, tags map[string]string) (*queue
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkRedrive(s.arnOf(name), st); err != nil {
+	if err := s.checkRedrive(s.ARN(name), st); err != nil {
 		return nil, err
 	}
 	var nonce [8]byte
 	s.random(nonce[:])
-	q := newQueue(name, s.arnOf(name), nonce, st, now)
+	q := newQueue(name, s.ARN(name), nonce, st, now)
+	q.alarm.ring = func() {
+		s.mu.Lock()
+		defer s.unlock()
+		s.touch(q)
+	}
 	maps.Copy(q.tags, tags)
 	s.queues[name] = q
 	delete(s.deleted, name)
@@ -135,7 +140,7 @@ func (s *Server) getQueueURL(_ context.Context, in getQueueURLInput) (any, error
 	if err != nil {
 		return nil, err
 	}
-	return queueURLOutput{s.urlOf(q.name)}, nil
+	return queueURLOutput{s.URL(q.name)}, nil
 }
 
 type listQueuesInput struct {
@@ -204,7 +209,7 @@ func (s *Server) sourcesOf(q *queue) []string {
 func (s *Server) urls(names []string) []string {
 	urls := make([]string, 0, len(names))
 	for _, name := range names {
-		urls = append(urls, s.urlOf(name))
+		urls = append(urls, s.URL(name))
 	}
 	return urls
 }

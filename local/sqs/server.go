@@ -171,14 +171,6 @@ func (s *Server) byName(name string) (*queue, error) {
 	return q, nil
 }
 
-func (s *Server) arnOf(name string) string {
-	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", s.region, s.account, name)
-}
-
-func (s *Server) urlOf(name string) string {
-	return s.url() + "/" + s.account + "/" + name
-}
-
 // requestID numbers the answers. It takes nothing from Config.Rand: two calls
 // answered at once would make the ids of messages depend on which came first.
 func (s *Server) requestID() string {

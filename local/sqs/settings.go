@@ -163,23 +163,18 @@ func parseRedrive(value string) (redrive, error) {
 		return redrive{}, nil
 	}
 	var in struct {
-		DeadLetterTargetArn string `json:"deadLetterTargetArn"`
-		MaxReceiveCount     any    `json:"maxReceiveCount"`
+		DeadLetterTargetArn string          `json:"deadLetterTargetArn"`
+		MaxReceiveCount     json.RawMessage `json:"maxReceiveCount"`
 	}
 	if err := json.Unmarshal([]byte(value), &in); err != nil {
 		return redrive{}, invalidValue(value, "RedrivePolicy", "Redrive policy is not a valid JSON map.")
 	}
-	if in.DeadLetterTargetArn == "" || in.MaxReceiveCount == nil {
+	if in.DeadLetterTargetArn == "" || len(in.MaxReceiveCount) == 0 {
 		return redrive{}, invalidValue(value, "RedrivePolicy", "Redrive policy does not contain mandatory attribute: maxReceiveCount and deadLetterTargetArn.")
 	}
-	r := redrive{target: in.DeadLetterTargetArn}
-	switch n := in.MaxReceiveCount.(type) {
-	case float64:
-		r.max = int(n)
-	case string:
-		r.max, _ = strconv.Atoi(n) // Zero is refused below.
-	}
-	if r.max < 1 || r.max > 1000 {
+	most, err := strconv.Atoi(strings.Trim(string(in.MaxReceiveCount), `"`))
+	r := redrive{target: in.DeadLetterTargetArn, max: most}
+	if err != nil || r.max < 1 || r.max > 1000 {
 		return redrive{}, invalidValue(value, "RedrivePolicy", "Invalid value for maxReceiveCount: must be between 1 and 1000.")
 	}
 	return r, nil

@@ -39,6 +39,7 @@ package sqs
 
 import (
 	"crypto/rand"
+	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -129,7 +130,7 @@ func (s *Server) Close() {
 		q.alarm.stop()
 	}
 	for _, m := range s.moves {
-		m.stop()
+		m.alarm.stop()
 	}
 }
 
@@ -176,6 +177,14 @@ func (s *Server) Fifo(queueARN string) (fifo, exists bool) {
 		return false, false
 	}
 	return q.settings.fifo, true
+}
+
+// URL is the URL of the queue with this name, whether there is one or not.
+func (s *Server) URL(name string) string { return s.url() + "/" + s.account + "/" + name }
+
+// ARN is the ARN of the queue with this name, whether there is one or not.
+func (s *Server) ARN(name string) string {
+	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", s.region, s.account, name)
 }
 
 // CreateQueue creates a queue as the operation of that name does and returns
