@@ -1,0 +1,146 @@
+package configs
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Each file in testdata holds one mistake and is named after it. Its comments
+// say what is to be complained of ("# wants: ..."), and with which variables the
+// file is loaded ("# environment: NAME=value").
+func TestEachMistakeGetsItsComplaint(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want, environ []string
+			for line := range strings.Lines(string(text)) {
+				line = strings.TrimSuffix(line, "\n")
+				if w, ok := strings.CutPrefix(line, "# wants: "); ok {
+					want = append(want, w)
+				}
+				if e, ok := strings.CutPrefix(line, "# environment: "); ok {
+					environ = append(environ, e)
+				}
+			}
+			_, err = Load(file, environ)
+			if diff := cmp.Diff(want, complaints(err, file)); diff != "" {
+				t.Errorf("complaints (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// complaints are the lines of an error, without the name of the file.
+func complaints(err error, file string) []string {
+	if err == nil {
+		return nil
+	}
+	lines := strings.Split(err.Error(), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimPrefix(lines[i], file+":")
+	}
+	return lines
+}
+
+func TestWhatIsNoFileOfSettings(t *testing.T) {
+	folder := t.TempDir()
+	write := func(name, text string) string {
+		name = filepath.Join(folder, name)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	for _, c := range []struct{ name, file, want string }{
+		{"missing", filepath.Join(folder, "no.yaml"), "settings file FILE: it is not there; name one that is, or copy configs/local.yaml"},
+		{"directory", folder, "settings file FILE: it is a directory; name the file in it"},
+		{"empty", write("empty.yaml", ""), "FILE:1:1: the file is empty: it has no settings"},
+		{"only comments", write("comments.yaml", "# nothing\n"), "FILE:1:1: the file is empty: it has no settings"},
+		{"only a mark", write("mark.yaml", "---\n"), "FILE:1:1: the file is empty: it has no settings"},
+		{"zero octets", write("zeros.yaml", "\x00\x00\x00"), "FILE:1:1: this is not YAML: control characters are not allowed (value: 0)"},
+		{"a mail", write("mail.yaml", "From: <a@b.example>\nSubject: hi\n\nhello\n"), "FILE:5:1: this is not YAML: while scanning a simple key, could not find expected ':'"},
+		{"one word", write("word.yaml", "inreply"), "FILE:1:1: these are no settings: write them as key: value"},
+		{"a list", write("list.yaml", "- aws\n"), "FILE:1:1: these are no settings: write them as key: value"},
+		{"too large", write("large.yaml", "# "+strings.Repeat("x", largest)), "settings file FILE: it is larger than 1 MiB, so it is hardly one"},
+		{"an alias of itself", write("knot.yaml", "log: &log\n  level: *log\n"), "FILE:2:10: this is not YAML: anchor 'log' value contains itself"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Load(c.file, nil)
+			if err == nil {
+				t.Fatal("it was loaded")
+			}
+			if got := strings.ReplaceAll(err.Error(), c.file, "FILE"); got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+// A text that doubles itself by aliases nine times over is refused at once.
+func TestAliasBomb(t *testing.T) {
+	var bomb strings.Builder
+	bomb.WriteString("a0: &a0 [x, x, x, x, x, x, x, x, x]\n")
+	for i := range 9 {
+		from, to := string(rune('0'+i)), string(rune('1'+i))
+		bomb.WriteString("a" + to + ": &a" + to + " [" + strings.Repeat("*a"+from+",", 9) + "]\n")
+	}
+	_, err := Parse("bomb.yaml", []byte(bomb.String()), nil)
+	if err == nil || !strings.Contains(err.Error(), "excessive aliasing") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheEnvironmentOverrides(t *testing.T) {
+	config, err := Parse("local.yaml", Local(), []string{
+		"PATH=/bin",
+		"INREPLY_CONSUMER_QUEUE=other.fifo",
+		"INREPLY_CONSUMER_BACKOFF_MAX=90s",
+		"INREPLY_CONSUMER_CONCURRENCY=7",
+		"INREPLY_AWS_SES_REGION=eu-west-1",
+		"INREPLY_ADMIN_LISTEN=",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []any{config.Consumer.Queue, config.Consumer.Backoff.Max.String(), config.Consumer.Concurrency, config.AWS.SES.Region, config.Admin.Listen}
+	want := []any{"other.fifo", "1m30s", 7, "eu-west-1", ""}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The shipped files hold what their users start from.
+func TestShippedFiles(t *testing.T) {
+	for _, shipped := range []struct {
+		name string
+		text []byte
+	}{{"local.yaml", Local()}, {"fargate.yaml", Fargate()}} {
+		t.Run(shipped.name, func(t *testing.T) {
+			if _, err := Parse(shipped.name, shipped.text, nil); err != nil {
+				t.Error(err)
+			}
+			onDisk, err := Load(shipped.name, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			embedded, err := Parse(shipped.name, shipped.text, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(onDisk, embedded); diff != "" {
+				t.Errorf("the embedded file differs:\n%s", diff)
+			}
+		})
+	}
+}
