@@ -86,7 +86,10 @@ func (m simple) compose(now time.Time) ([]byte, error) {
 		mail.WriteString("\r\n" + bodies[0].encoded())
 		return mail.Bytes(), nil
 	}
-	return mail.Bytes(), alternatives(&mail, bodies)
+	if err := alternatives(&mail, bodies); err != nil {
+		return nil, err
+	}
+	return mail.Bytes(), nil
 }
 
 func alternatives(mail *bytes.Buffer, bodies []body) error {

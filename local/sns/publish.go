@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,11 +120,10 @@ func checkBatch(entries []query.Parameters) error {
 	if len(entries) > 10 {
 		return &query.Error{Code: "TooManyEntriesInBatchRequest", Message: "The batch request contains more entries than permissible."}
 	}
-	legal := regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 	seen := make(map[string]bool)
 	for _, entry := range entries {
 		id := entry.Get("Id")
-		if !legal.MatchString(id) {
+		if !legalName(id, 80) {
 			return &query.Error{Code: "InvalidBatchEntryId", Message: "The Id of a batch entry in a batch request doesn't abide by the specification."}
 		}
 		if seen[id] {
@@ -174,11 +172,10 @@ func (t *topic) check(in publication) error {
 }
 
 func (t *topic) checkIDs(in publication) error {
-	legal := regexp.MustCompile("^[A-Za-z0-9!-/:-@[-`{-~]{1,128}$")
-	if in.groupID != "" && !legal.MatchString(in.groupID) {
+	if !legalID(in.groupID) {
 		return invalid("The MessageGroupId parameter can only include alphanumeric and punctuation characters and must be between 1 and 128 characters long")
 	}
-	if in.deduplicationID != "" && !legal.MatchString(in.deduplicationID) {
+	if !legalID(in.deduplicationID) {
 		return invalid("The MessageDeduplicationId parameter can only include alphanumeric and punctuation characters and must be between 1 and 128 characters long")
 	}
 	if !t.fifo() {
@@ -194,6 +191,20 @@ func (t *topic) checkIDs(in publication) error {
 		return invalid("The topic should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly")
 	}
 	return nil
+}
+
+// legalID tells whether SNS takes a group or deduplication id: up to 128 ASCII letters, digits
+// and punctuation.
+func legalID(id string) bool {
+	return len(id) <= 128 && strings.IndexFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
+}
+
+// legalName tells whether a name has only ASCII letters, digits, - and _, and is not too long.
+func legalName(name string, longest int) bool {
+	illegal := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	}
+	return name != "" && len(name) <= longest && strings.IndexFunc(name, illegal) < 0
 }
 
 // publish takes a message in and delivers it to whoever wants it.

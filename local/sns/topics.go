@@ -2,7 +2,6 @@ package sns
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,7 +92,7 @@ func checkTopic(name string, attributes map[string]string) error {
 		}
 		return invalid("Topic Name")
 	}
-	if len(name) > 256 || !regexp.MustCompile(`^[A-Za-z0-9_-]+$`).MatchString(plain) {
+	if len(name) > 256 || !legalName(plain, 256) {
 		return invalid("Topic Name")
 	}
 	for attribute, value := range attributes {
