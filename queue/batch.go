@@ -79,7 +79,9 @@ func inCalls[E any](entries []E, call func(entries []E, errs []error)) []error {
 }
 
 // sendInCalls cuts messages into calls of at most ten entries and limit octets.
-func sendInCalls(messages []Outgoing, limit int, call func(messages []Outgoing, results []Result)) []Result {
+// After a call that failed as a whole nothing more is sent: it would overtake
+// what has to be sent again.
+func sendInCalls(messages []Outgoing, limit int, call func(messages []Outgoing, results []Result) error) []Result {
 	results := make([]Result, len(messages))
 	for at := 0; at < len(messages); {
 		end, octets := at, 0
@@ -90,7 +92,12 @@ func sendInCalls(messages []Outgoing, limit int, call func(messages []Outgoing, 
 			}
 			end++
 		}
-		call(messages[at:end], results[at:end])
+		if err := call(messages[at:end], results[at:end]); err != nil {
+			for i := range results[at:] {
+				results[at+i].Err = err
+			}
+			return results
+		}
 		at = end
 	}
 	return results
@@ -100,12 +107,6 @@ func sendInCalls(messages []Outgoing, limit int, call func(messages []Outgoing, 
 func fill(errs []error, err error) {
 	for i := range errs {
 		errs[i] = err
-	}
-}
-
-func fillResults(results []Result, err error) {
-	for i := range results {
-		results[i].Err = err
 	}
 }
 

@@ -225,7 +225,7 @@ const longestCall = 1 << 20
 
 // Send sends messages in their order.
 func (q *Queue) Send(ctx context.Context, messages []Outgoing) []Result {
-	return sendInCalls(messages, longestCall, func(messages []Outgoing, results []Result) {
+	return sendInCalls(messages, longestCall, func(messages []Outgoing, results []Result) error {
 		entries := make([]types.SendMessageBatchRequestEntry, len(messages))
 		for i, m := range messages {
 			entries[i] = types.SendMessageBatchRequestEntry{
@@ -241,8 +241,7 @@ func (q *Queue) Send(ctx context.Context, messages []Outgoing) []Result {
 		}
 		out, err := q.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &q.url, Entries: entries})
 		if err != nil {
-			fillResults(results, fmt.Errorf("send to %s: %w", q.url, err))
-			return
+			return fmt.Errorf("send to %s: %w", q.url, err)
 		}
 		errs := make([]error, len(messages))
 		unanswered := answers(errs)
@@ -257,6 +256,7 @@ func (q *Queue) Send(ctx context.Context, messages []Outgoing) []Result {
 		for i, err := range errs {
 			results[i].Err = err
 		}
+		return nil
 	})
 }
 

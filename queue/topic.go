@@ -26,7 +26,7 @@ func NewTopic(client *sns.Client, arn string) *Topic {
 
 // Publish publishes messages in their order.
 func (t *Topic) Publish(ctx context.Context, messages []Outgoing) []Result {
-	return sendInCalls(messages, longestPublish, func(messages []Outgoing, results []Result) {
+	return sendInCalls(messages, longestPublish, func(messages []Outgoing, results []Result) error {
 		entries := make([]types.PublishBatchRequestEntry, len(messages))
 		for i, m := range messages {
 			entries[i] = types.PublishBatchRequestEntry{
@@ -42,8 +42,7 @@ func (t *Topic) Publish(ctx context.Context, messages []Outgoing) []Result {
 		}
 		out, err := t.client.PublishBatch(ctx, &sns.PublishBatchInput{TopicArn: &t.arn, PublishBatchRequestEntries: entries})
 		if err != nil {
-			fillResults(results, fmt.Errorf("publish to %s: %w", t.arn, err))
-			return
+			return fmt.Errorf("publish to %s: %w", t.arn, err)
 		}
 		errs := make([]error, len(messages))
 		unanswered := answers(errs)
@@ -58,5 +57,6 @@ func (t *Topic) Publish(ctx context.Context, messages []Outgoing) []Result {
 		for i, err := range errs {
 			results[i].Err = err
 		}
+		return nil
 	})
 }
