@@ -92,7 +92,6 @@ type exchange struct {
 	ended  bool  // the World is done
 	died   bool  // it let the connection die
 	closed bool  // the client has hung up
-	fault  error // what the World panicked with
 }
 
 // run answers the request. A panic with http.ErrAbortHandler is a connection

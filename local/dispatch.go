@@ -132,15 +132,20 @@ func s3Operation(r *http.Request) string {
 }
 
 func bucketOperation(method string, query url.Values) string {
-	for parameter, noun := range map[string]string{
-		"notification": "BucketNotificationConfiguration", "versioning": "BucketVersioning",
-		"location": "BucketLocation", "lifecycle": "BucketLifecycleConfiguration", "policy": "BucketPolicy",
+	for _, part := range []struct{ parameter, noun string }{
+		{"notification", "BucketNotificationConfiguration"},
+		{"versioning", "BucketVersioning"},
+		{"location", "BucketLocation"},
+		{"lifecycle", "BucketLifecycleConfiguration"},
+		{"policy", "BucketPolicy"},
 	} {
-		if query.Has(parameter) {
-			return verb(method) + noun
+		if query.Has(part.parameter) {
+			return verb(method) + part.noun
 		}
 	}
 	switch {
+	case method == http.MethodPut:
+		return "CreateBucket"
 	case method == http.MethodPost && query.Has("delete"):
 		return "DeleteObjects"
 	case method != http.MethodGet:
