@@ -220,8 +220,9 @@ func (t *tree) pruneAt(p path, n *yaml.Node, variable string, s *schema) []*faul
 			faults = append(faults, t.pruneAt(p.with(part), item, variable, s.step(part))...)
 		}
 		return faults
+	default:
+		return nil
 	}
-	return nil
 }
 
 func (t *tree) pruneMapping(p path, n *yaml.Node, variable string, s *schema) []*fault {
