@@ -3,6 +3,9 @@ package configs
 import (
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -143,4 +146,47 @@ func TestShippedFiles(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever is in a file, there are either settings or complaints, and each
+// complaint says where in the file.
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range append(files, "local.yaml", "fargate.yaml") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text, "")
+	}
+	f.Add([]byte("consumer: &c {queue: a.fifo}\nrelay: *c\n"), "INREPLY_CONSUMER_BACKOFF_MAX=5m")
+	f.Add([]byte("consumer: *c\n"), "INREPLY_PROCESSING_ROUTES=[{name: &a [*a]}]")
+	place := regexp.MustCompile(`(?s)^(f\.yaml:([0-9]+):([0-9]+)|INREPLY_.*?): `)
+	lineBreak := regexp.MustCompile("\r\n|[\r\n\u0085\u2028\u2029]") // as YAML has them
+	f.Fuzz(func(t *testing.T, text []byte, variable string) {
+		config, err := Parse("f.yaml", text, []string{variable})
+		if err == nil {
+			return
+		}
+		if !reflect.ValueOf(config).IsZero() {
+			t.Errorf("both settings and an error: %v", err)
+		}
+		many, ok := err.(interface{ Unwrap() []error })
+		if !ok {
+			t.Fatalf("not a list: %v", err)
+		}
+		lines := len(lineBreak.FindAll(text, -1)) + 1
+		for _, e := range many.Unwrap() {
+			m := place.FindStringSubmatch(e.Error())
+			if m == nil {
+				t.Fatalf("it does not say where: %q", e)
+			}
+			if line, _ := strconv.Atoi(m[2]); line > lines+1 {
+				t.Errorf("line %d of %d: %q", line, lines, e)
+			}
+		}
+	})
 }
