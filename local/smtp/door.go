@@ -44,11 +44,15 @@ func (d *door) enter(underWay *sync.WaitGroup) bool {
 	return true
 }
 
-// close marks the door as closed. The listener itself is closed by the SMTP server.
-func (d *door) close() {
+// close lets nobody in any more. Closing a closed door does nothing.
+func (d *door) close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.closed {
+		return nil
+	}
 	d.closed = true
+	return d.Listener.Close()
 }
 
 // wait returns when the last client has left.

@@ -56,7 +56,7 @@ type Server struct {
 	door    *door
 	deliver func(context.Context, Envelope, []byte) error
 	log     *zap.Logger
-	served  chan error
+	served  chan struct{}
 
 	ctx  context.Context //nolint:containedctx // the life of all deliveries, ended by Close.
 	stop context.CancelFunc
@@ -78,7 +78,7 @@ func Listen(ctx context.Context, address string, c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for mail: %w", err)
 	}
-	s := &Server{deliver: c.Deliver, log: c.Logger, served: make(chan error, 1), door: newDoor(listener)}
+	s := &Server{deliver: c.Deliver, log: c.Logger, served: make(chan struct{}), door: newDoor(listener)}
 	if s.log == nil {
 		s.log = zap.NewNop()
 	}
@@ -96,8 +96,15 @@ func Listen(ctx context.Context, address string, c Config) (*Server, error) {
 	s.smtp.ReadTimeout = 5 * time.Minute
 	s.smtp.WriteTimeout = 5 * time.Minute
 	s.smtp.ErrorLog = zap.NewStdLog(s.log)
-	go func() { s.served <- s.smtp.Serve(s.door) }()
+	go s.serve()
 	return s, nil
+}
+
+func (s *Server) serve() {
+	defer close(s.served)
+	if err := s.smtp.Serve(s.door); err != nil && !errors.Is(err, net.ErrClosed) {
+		s.log.Error("smtp: no more mail can come in", zap.Error(err))
+	}
 }
 
 func checkLoopback(address string) error {
@@ -120,7 +127,7 @@ func (s *Server) Address() string { return s.door.Addr().String() }
 // Close closes the door: no client gets in any more, mails under way are answered until the
 // context ends, then all connections are cut. It returns when nothing runs any more.
 func (s *Server) Close(ctx context.Context) error {
-	s.door.close()
+	err := s.door.close()
 	idle := make(chan struct{})
 	go func() {
 		s.busy.Wait()
@@ -133,14 +140,15 @@ func (s *Server) Close(ctx context.Context) error {
 		late = fmt.Errorf("close SMTP door: mails were under way: %w", ctx.Err())
 	}
 	s.stop()
-	err := s.smtp.Close()
+	// It finds its listener closed, or itself: both are as they should be.
+	_ = s.smtp.Close()
 	<-idle
 	<-s.served
 	s.door.wait()
 	if late != nil {
 		return late
 	}
-	if err != nil && !errors.Is(err, gosmtp.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+	if err != nil {
 		return fmt.Errorf("close SMTP door: %w", err)
 	}
 	return nil
