@@ -90,12 +90,18 @@ func TestRefuse(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"default status", &query.Error{Code: "InvalidParameter", Message: "a & b"}, 400,
-			`<Error><Type>Sender</Type><Code>InvalidParameter</Code><Message>a &amp; b</Message></Error>`},
-		{"not offered", query.NotOffered("SNS", "Fly"), 501,
-			`<Error><Type>Receiver</Type><Code>NotImplemented</Code><Message>the local SNS does not offer Fly</Message></Error>`},
-		{"any other error", errors.New("broken"), 500,
-			`<Error><Type>Receiver</Type><Code>InternalError</Code><Message>broken</Message></Error>`},
+		{
+			"default status", &query.Error{Code: "InvalidParameter", Message: "a & b"}, 400,
+			`<Error><Type>Sender</Type><Code>InvalidParameter</Code><Message>a &amp; b</Message></Error>`,
+		},
+		{
+			"not offered", query.NotOffered("SNS", "Fly"), 501,
+			`<Error><Type>Receiver</Type><Code>NotImplemented</Code><Message>the local SNS does not offer Fly</Message></Error>`,
+		},
+		{
+			"any other error", errors.New("broken"), 500,
+			`<Error><Type>Receiver</Type><Code>InternalError</Code><Message>broken</Message></Error>`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := httptest.NewRecorder()

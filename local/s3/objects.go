@@ -146,36 +146,28 @@ type span struct{ start, length int64 }
 // readRange reads a Range header with one range. Like AWS, it takes no notice of one that it
 // cannot read, or of several ranges.
 func readRange(header string, size int64) (part span, partial bool, err error) {
-	whole := span{0, size}
 	ranges, ok := strings.CutPrefix(header, "bytes=")
 	first, last, dash := strings.Cut(ranges, "-")
-	if !ok || !dash || strings.Contains(ranges, ",") {
-		return whole, false, nil
-	}
-	unsatisfiable := refuse(http.StatusRequestedRangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable",
-		"RangeRequested", header, "ActualObjectSize", strconv.FormatInt(size, 10))
-	end, err := strconv.ParseInt(last, 10, 64)
-	if err != nil && (last != "" || first == "") {
-		return whole, false, nil
-	}
-	if first == "" {
-		if end == 0 || size == 0 {
-			return span{}, false, unsatisfiable
-		}
-		end = min(end, size)
-		return span{size - end, end}, true, nil
-	}
-	start, err := strconv.ParseInt(first, 10, 64)
-	if err != nil || start < 0 || last != "" && end < start {
-		return whole, false, nil
-	}
-	if start >= size {
-		return span{}, false, unsatisfiable
-	}
-	if last == "" || end >= size {
+	start, hasStart := readBound(first)
+	end, hasEnd := readBound(last)
+	switch {
+	case !ok, !dash, !hasStart && first != "", !hasEnd && last != "", !hasStart && !hasEnd, hasStart && hasEnd && end < start:
+		return span{0, size}, false, nil
+	case !hasStart: // the last bytes
+		start, end = max(size-end, 0), size-1
+	case !hasEnd, end >= size:
 		end = size - 1
 	}
+	if start >= size {
+		return span{}, false, refuse(http.StatusRequestedRangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable",
+			"RangeRequested", header, "ActualObjectSize", strconv.FormatInt(size, 10))
+	}
 	return span{start, end - start + 1}, true, nil
+}
+
+func readBound(text string) (bound int64, ok bool) {
+	bound, err := strconv.ParseInt(text, 10, 64)
+	return bound, err == nil && bound >= 0
 }
 
 func (s *Server) putObject(w http.ResponseWriter, r *http.Request, t target) error {

@@ -75,13 +75,11 @@ func TestMissing(t *testing.T) {
 	r := newRig(t, s3.Config{})
 	ctx := context.Background()
 	_, err := r.GetObject(ctx, &awss3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("none")})
-	var noKey *types.NoSuchKey
-	if !errors.As(err, &noKey) {
+	if _, ok := errors.AsType[*types.NoSuchKey](err); !ok {
 		t.Errorf("GetObject: %v", err)
 	}
 	_, err = r.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: aws.String(bucket), Key: aws.String("none")})
-	var notFound *types.NotFound
-	if !errors.As(err, &notFound) {
+	if _, ok := errors.AsType[*types.NotFound](err); !ok {
 		t.Errorf("HeadObject: %v", err)
 	}
 	_, err = r.GetObject(ctx, &awss3.GetObjectInput{Bucket: aws.String("none"), Key: aws.String("k")})

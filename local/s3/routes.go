@@ -211,8 +211,7 @@ func checkExpiry(query url.Values, now time.Time) error {
 
 // asError words an error of the storage as AWS does.
 func asError(err error, t target) *Error {
-	var refused *Error
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*Error](err); ok {
 		return refused
 	}
 	var stored gofakes3.Error

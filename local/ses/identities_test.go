@@ -95,8 +95,7 @@ func TestConfigurationSets(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := r.CreateConfigurationSet(ctx, set)
-	var exists *types.ConfigurationSetAlreadyExistsException
-	if !errors.As(err, &exists) {
+	if _, ok := errors.AsType[*types.ConfigurationSetAlreadyExistsException](err); !ok {
 		t.Errorf("made again: %v", err)
 	}
 	set.ConfigurationSet.Name = aws.String("a b")

@@ -134,13 +134,19 @@ func TestSendIsRefused(t *testing.T) {
 		in                  awsses.SendRawEmailInput
 		mail                string
 	}{
-		{name: "sender not verified", code: "MessageRejected", mail: strings.ReplaceAll(raw, "bot@example.com", "nobody@unverified.test"),
-			message: "Email address is not verified. The following identities failed the check in region US-EAST-1: nobody@unverified.test"},
-		{name: "envelope's sender not verified", code: "MessageRejected", mail: raw, in: awsses.SendRawEmailInput{Source: aws.String("x@unverified.test")},
-			message: "Email address is not verified. The following identities failed the check in region US-EAST-1: x@unverified.test"},
+		{
+			name: "sender not verified", code: "MessageRejected", mail: strings.ReplaceAll(raw, "bot@example.com", "nobody@unverified.test"),
+			message: "Email address is not verified. The following identities failed the check in region US-EAST-1: nobody@unverified.test",
+		},
+		{
+			name: "envelope's sender not verified", code: "MessageRejected", mail: raw, in: awsses.SendRawEmailInput{Source: aws.String("x@unverified.test")},
+			message: "Email address is not verified. The following identities failed the check in region US-EAST-1: x@unverified.test",
+		},
 		{name: "look-alike domain", code: "MessageRejected", mail: strings.ReplaceAll(raw, "bot@example.com", "bot@notexample.com")},
-		{name: "too large", code: "InvalidParameterValue", mail: raw + strings.Repeat("x", 10<<20),
-			message: fmt.Sprintf("Message length is more than 10485760 bytes long: '%d'.", 10<<20+len(raw))},
+		{
+			name: "too large", code: "InvalidParameterValue", mail: raw + strings.Repeat("x", 10<<20),
+			message: fmt.Sprintf("Message length is more than 10485760 bytes long: '%d'.", 10<<20+len(raw)),
+		},
 		{name: "too many recipients", code: "InvalidParameterValue", mail: strings.Replace(raw, "user@example.org", many, 1), message: "Recipient count exceeds 50."},
 		{name: "too many destinations", code: "InvalidParameterValue", mail: raw, in: awsses.SendRawEmailInput{Destinations: strings.Split(many, ", ")}, message: "Recipient count exceeds 50."},
 		{name: "no recipient", code: "InvalidParameterValue", mail: "From: bot@example.com\r\nSubject: x\r\n\r\nx", message: "Missing required header 'To'."},
@@ -151,8 +157,10 @@ func TestSendIsRefused(t *testing.T) {
 		{name: "In-Reply-To twice", code: "InvalidParameterValue", mail: "In-Reply-To: <y>\r\n" + raw, message: "Duplicate header 'In-Reply-To'."},
 		{name: "no domain", code: "InvalidParameterValue", mail: strings.Replace(raw, "user@example.org", "user", 1), message: "Missing final '@domain'"},
 		{name: "illegal address", code: "InvalidParameterValue", mail: strings.Replace(raw, "user@example.org", "a b@example.org", 1)},
-		{name: "unknown configuration set", code: "ConfigurationSetDoesNotExist", mail: raw, in: awsses.SendRawEmailInput{ConfigurationSetName: aws.String("none")},
-			message: "Configuration set <none> does not exist."},
+		{
+			name: "unknown configuration set", code: "ConfigurationSetDoesNotExist", mail: raw, in: awsses.SendRawEmailInput{ConfigurationSetName: aws.String("none")},
+			message: "Configuration set <none> does not exist.",
+		},
 		{name: "unknown configuration set in the header", code: "ConfigurationSetDoesNotExist", mail: "X-SES-CONFIGURATION-SET: none\r\n" + raw},
 		{name: "illegal tag", code: "InvalidParameterValue", mail: raw, in: awsses.SendRawEmailInput{Tags: []types.MessageTag{{Name: aws.String("a b"), Value: aws.String("x")}}}},
 		{name: "illegal value of a tag", code: "InvalidParameterValue", mail: raw, in: awsses.SendRawEmailInput{Tags: []types.MessageTag{{Name: aws.String("a"), Value: aws.String("x@y")}}}},
@@ -172,13 +180,11 @@ func TestSendIsRefused(t *testing.T) {
 func TestRefusalsAreTyped(t *testing.T) {
 	r := newRig(ses.Config{})
 	_, err := r.send("From: x@unverified.test\r\nTo: a@example.org\r\n\r\nx")
-	var rejected *types.MessageRejected
-	if !errors.As(err, &rejected) {
+	if _, ok := errors.AsType[*types.MessageRejected](err); !ok {
 		t.Errorf("got %v", err)
 	}
 	_, err = r.SendRawEmail(context.Background(), &awsses.SendRawEmailInput{RawMessage: &types.RawMessage{Data: []byte(raw)}, ConfigurationSetName: aws.String("none")})
-	var noSet *types.ConfigurationSetDoesNotExistException
-	if !errors.As(err, &noSet) {
+	if _, ok := errors.AsType[*types.ConfigurationSetDoesNotExistException](err); !ok {
 		t.Errorf("got %v", err)
 	}
 	statistics, err := r.GetSendStatistics(context.Background(), &awsses.GetSendStatisticsInput{})

@@ -2,9 +2,8 @@ package sns
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -27,13 +26,18 @@ type condition struct {
 // maxKeys is how many keys a policy may have.
 const maxKeys = 5
 
+// badPolicy is the refusal of a policy.
+func badPolicy(format string, args ...any) error {
+	return invalid("FilterPolicy: "+format, args...)
+}
+
 func compileFilter(policy string, body bool) (*filter, error) {
 	var parsed map[string]any
 	if err := json.Unmarshal([]byte(policy), &parsed); err != nil {
-		return nil, fmt.Errorf("failed to parse JSON. %w", err)
+		return nil, badPolicy("failed to parse JSON. %s", err)
 	}
 	if n := countKeys(parsed); n > maxKeys {
-		return nil, errors.New("Filter policy can not have more than 5 keys") //nolint:staticcheck // AWS's words.
+		return nil, badPolicy("Filter policy can not have more than 5 keys")
 	}
 	return compileObject(parsed, body)
 }
@@ -76,7 +80,7 @@ func (f *filter) add(key string, value any, body bool) error {
 			return f.addAlternatives(v, body)
 		}
 		if len(v) == 0 {
-			return errors.New("Empty arrays are not allowed") //nolint:staticcheck // AWS's words.
+			return badPolicy("Empty arrays are not allowed")
 		}
 		for _, rule := range v {
 			c, err := compileRule(rule)
@@ -88,13 +92,13 @@ func (f *filter) add(key string, value any, body bool) error {
 		return nil
 	case map[string]any:
 		if !body {
-			return errors.New("Filter policy scope MessageAttributes does not support nested filter policy") //nolint:staticcheck // AWS's words.
+			return badPolicy("Filter policy scope MessageAttributes does not support nested filter policy")
 		}
 		inner, err := compileObject(v, body)
 		f.nested[key] = inner
 		return err
 	}
-	return fmt.Errorf("%q must be an object or an array", key)
+	return badPolicy("%q must be an object or an array", key)
 }
 
 func (f *filter) addAlternatives(list []any, body bool) error {
@@ -102,7 +106,7 @@ func (f *filter) addAlternatives(list []any, body bool) error {
 	for _, entry := range list {
 		object, ok := entry.(map[string]any)
 		if !ok {
-			return errors.New(`"$or" must be an array of objects`)
+			return badPolicy(`"$or" must be an array of objects`)
 		}
 		alternative, err := compileObject(object, body)
 		if err != nil {
@@ -118,12 +122,12 @@ func compileRule(rule any) (condition, error) {
 	object, operator := rule.(map[string]any)
 	if !operator {
 		if _, list := rule.([]any); list {
-			return condition{}, errors.New("Match value must be String, number, true, false, or null") //nolint:staticcheck // AWS's words.
+			return condition{}, badPolicy("Match value must be String, number, true, false, or null")
 		}
 		return condition{holds: func(v any) bool { return v == rule }}, nil
 	}
 	if len(object) != 1 {
-		return condition{}, errors.New("Only one key allowed in match expression") //nolint:staticcheck // AWS's words.
+		return condition{}, badPolicy("Only one key allowed in match expression")
 	}
 	for name, operand := range object {
 		return compileOperator(name, operand)
@@ -137,7 +141,7 @@ func compileOperator(name string, operand any) (condition, error) {
 	case "exists":
 		wanted, ok := operand.(bool)
 		if !ok {
-			return condition{}, errors.New("exists match pattern must be either true or false.") //nolint:staticcheck // AWS's words.
+			return condition{}, badPolicy("exists match pattern must be either true or false.")
 		}
 		return condition{holds: func(any) bool { return wanted }, absent: !wanted}, nil
 	case "anything-but":
@@ -146,7 +150,7 @@ func compileOperator(name string, operand any) (condition, error) {
 		return compileNumeric(operand)
 	}
 	if !isText {
-		return condition{}, fmt.Errorf("%s match pattern must be a string", name)
+		return condition{}, badPolicy("%s match pattern must be a string", name)
 	}
 	switch name {
 	case "prefix":
@@ -158,14 +162,14 @@ func compileOperator(name string, operand any) (condition, error) {
 	case "cidr":
 		network, err := netip.ParsePrefix(text)
 		if err != nil {
-			return condition{}, fmt.Errorf("malformed CIDR %s", text)
+			return condition{}, badPolicy("malformed CIDR %s", text)
 		}
 		return ofString(func(s string) bool {
 			address, err := netip.ParseAddr(s)
 			return err == nil && network.Contains(address)
 		}), nil
 	}
-	return condition{}, fmt.Errorf("Unrecognized match type %s", name) //nolint:staticcheck // AWS's words.
+	return condition{}, badPolicy("Unrecognized match type %s", name)
 }
 
 func ofString(holds func(string) bool) condition {
@@ -203,14 +207,14 @@ func compileAnythingBut(operand any) (condition, error) {
 func compileNumeric(operand any) (condition, error) {
 	list, ok := operand.([]any)
 	if !ok || len(list) == 0 || len(list)%2 != 0 {
-		return condition{}, errors.New("Value of numeric must be an array of comparisons and numbers") //nolint:staticcheck // AWS's words.
+		return condition{}, badPolicy("Value of numeric must be an array of comparisons and numbers")
 	}
 	var comparisons []func(float64) bool
 	for i := 0; i < len(list); i += 2 {
 		operator, _ := list[i].(string)
 		bound, isNumber := list[i+1].(float64)
 		if !isNumber {
-			return condition{}, fmt.Errorf("Value of %s must be numeric", operator) //nolint:staticcheck // AWS's words.
+			return condition{}, badPolicy("Value of %s must be numeric", operator)
 		}
 		compare, err := comparison(operator, bound)
 		if err != nil {
@@ -242,7 +246,7 @@ func comparison(operator string, bound float64) (func(float64) bool, error) {
 	case ">=":
 		return func(n float64) bool { return n >= bound }, nil
 	}
-	return nil, fmt.Errorf("Unrecognized numeric range operator: %s", operator) //nolint:staticcheck // AWS's words.
+	return nil, badPolicy("Unrecognized numeric range operator: %s", operator)
 }
 
 // matchAttributes judges a message by its attributes. A String.Array counts as a list, and a
@@ -307,12 +311,7 @@ func (f *filter) matchNested(value any) bool {
 	case map[string]any:
 		return f.match(v)
 	case []any:
-		for _, element := range v {
-			if f.matchNested(element) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(v, f.matchNested)
 	}
 	return f.match(nil)
 }
@@ -333,16 +332,8 @@ func anyHolds(conditions []condition, value any, there bool) bool {
 		values = []any{value}
 	}
 	for _, c := range conditions {
-		if !there {
-			if c.absent {
-				return true
-			}
-			continue
-		}
-		for _, v := range values {
-			if c.holds(v) {
-				return true
-			}
+		if there && slices.ContainsFunc(values, c.holds) || !there && c.absent {
+			return true
 		}
 	}
 	return false

@@ -190,26 +190,42 @@ func TestPublishIsRefused(t *testing.T) {
 		name, code, message string
 		in                  awssns.PublishInput
 	}{
-		{"no group", "InvalidParameter", "Invalid parameter: The MessageGroupId parameter is required for FIFO topics",
-			awssns.PublishInput{TopicArn: &fifo, Message: aws.String("x"), MessageDeduplicationId: aws.String("d")}},
-		{"no deduplication id", "InvalidParameter",
+		{
+			"no group", "InvalidParameter", "Invalid parameter: The MessageGroupId parameter is required for FIFO topics",
+			awssns.PublishInput{TopicArn: &fifo, Message: aws.String("x"), MessageDeduplicationId: aws.String("d")},
+		},
+		{
+			"no deduplication id", "InvalidParameter",
 			"Invalid parameter: The topic should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly",
-			awssns.PublishInput{TopicArn: &fifo, Message: aws.String("x"), MessageGroupId: aws.String("g")}},
-		{"group with a space", "InvalidParameter", "",
-			awssns.PublishInput{TopicArn: &fifo, Message: aws.String("x"), MessageGroupId: aws.String("g g"), MessageDeduplicationId: aws.String("d")}},
-		{"deduplication id too long", "InvalidParameter", "",
-			awssns.PublishInput{TopicArn: &fifo, Message: aws.String("x"), MessageGroupId: aws.String("g"), MessageDeduplicationId: aws.String(strings.Repeat("d", 129))}},
-		{"deduplication id on a standard topic", "InvalidParameter", "",
-			awssns.PublishInput{TopicArn: &standard, Message: aws.String("x"), MessageDeduplicationId: aws.String("d")}},
+			awssns.PublishInput{TopicArn: &fifo, Message: aws.String("x"), MessageGroupId: aws.String("g")},
+		},
+		{
+			"group with a space", "InvalidParameter", "",
+			awssns.PublishInput{TopicArn: &fifo, Message: aws.String("x"), MessageGroupId: aws.String("g g"), MessageDeduplicationId: aws.String("d")},
+		},
+		{
+			"deduplication id too long", "InvalidParameter", "",
+			awssns.PublishInput{TopicArn: &fifo, Message: aws.String("x"), MessageGroupId: aws.String("g"), MessageDeduplicationId: aws.String(strings.Repeat("d", 129))},
+		},
+		{
+			"deduplication id on a standard topic", "InvalidParameter", "",
+			awssns.PublishInput{TopicArn: &standard, Message: aws.String("x"), MessageDeduplicationId: aws.String("d")},
+		},
 		{"empty", "InvalidParameter", "Invalid parameter: Empty message", awssns.PublishInput{TopicArn: &standard, Message: aws.String("")}},
 		{"too long", "InvalidParameter", "Invalid parameter: Message too long", awssns.PublishInput{TopicArn: &standard, Message: aws.String(strings.Repeat("x", 256<<10+1))}},
-		{"too long with attributes", "InvalidParameter", "Invalid parameter: Message too long", awssns.PublishInput{TopicArn: &standard, Message: aws.String(strings.Repeat("x", 256<<10)),
-			MessageAttributes: map[string]types.MessageAttributeValue{"a": text("b")}}},
+		{"too long with attributes", "InvalidParameter", "Invalid parameter: Message too long", awssns.PublishInput{
+			TopicArn: &standard, Message: aws.String(strings.Repeat("x", 256<<10)),
+			MessageAttributes: map[string]types.MessageAttributeValue{"a": text("b")},
+		}},
 		{"subject of two lines", "InvalidParameter", "Invalid parameter: Subject", awssns.PublishInput{TopicArn: &standard, Message: aws.String("x"), Subject: aws.String("a\nb")}},
-		{"no number", "ParameterValueInvalid", "", awssns.PublishInput{TopicArn: &standard, Message: aws.String("x"),
-			MessageAttributes: map[string]types.MessageAttributeValue{"n": {DataType: aws.String("Number"), StringValue: aws.String("seven")}}}},
-		{"no type", "ParameterValueInvalid", "", awssns.PublishInput{TopicArn: &standard, Message: aws.String("x"),
-			MessageAttributes: map[string]types.MessageAttributeValue{"n": {DataType: aws.String("Colour"), StringValue: aws.String("red")}}}},
+		{"no number", "ParameterValueInvalid", "", awssns.PublishInput{
+			TopicArn: &standard, Message: aws.String("x"),
+			MessageAttributes: map[string]types.MessageAttributeValue{"n": {DataType: aws.String("Number"), StringValue: aws.String("seven")}},
+		}},
+		{"no type", "ParameterValueInvalid", "", awssns.PublishInput{
+			TopicArn: &standard, Message: aws.String("x"),
+			MessageAttributes: map[string]types.MessageAttributeValue{"n": {DataType: aws.String("Colour"), StringValue: aws.String("red")}},
+		}},
 		{"structure without default", "InvalidParameter", "", awssns.PublishInput{TopicArn: &standard, Message: aws.String(`{"sqs":"x"}`), MessageStructure: aws.String("json")}},
 		{"no ARN", "InvalidParameter", "Invalid parameter: TopicArn", awssns.PublishInput{TopicArn: aws.String("std"), Message: aws.String("x")}},
 	} {

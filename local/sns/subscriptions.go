@@ -149,7 +149,7 @@ func (sub *subscription) compile() error {
 	if policy, set := sub.attributes["FilterPolicy"]; set {
 		compiled, err := compileFilter(policy, sub.filterBody)
 		if err != nil {
-			return invalid("FilterPolicy: %s", err)
+			return err
 		}
 		sub.filter = compiled
 	}

@@ -19,8 +19,10 @@ func TestSubscriptionIsRefused(t *testing.T) {
 		attributes                      []string
 		message                         string
 	}{
-		{"FIFO queue on a standard topic", standard, "sqs", fifoQueue, nil,
-			"Invalid parameter: Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics"},
+		{
+			"FIFO queue on a standard topic", standard, "sqs", fifoQueue, nil,
+			"Invalid parameter: Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics",
+		},
 		{"no ARN of a queue", standard, "sqs", "q", nil, "Invalid parameter: SQS endpoint ARN"},
 		{"HTTP on a FIFO topic", fifo, "http", "http://127.0.0.1/", nil, ""},
 		{"another machine", standard, "http", "http://192.0.2.1/", nil, ""},

@@ -95,8 +95,7 @@ func TestMissingTopicIsTyped(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	_, err = r.ListTagsForResource(context.Background(), &awssns.ListTagsForResourceInput{ResourceArn: &arn})
-	var resource *types.ResourceNotFoundException
-	if !errors.As(err, &resource) {
+	if _, ok := errors.AsType[*types.ResourceNotFoundException](err); !ok {
 		t.Errorf("got %v", err)
 	}
 	if _, err := r.DeleteTopic(context.Background(), &awssns.DeleteTopicInput{TopicArn: &arn}); err != nil {
