@@ -422,6 +422,19 @@ func TestBuckets(t *testing.T) {
 	elsewhere := newRig(t, s3.Config{Region: "eu-west-1"})
 	_, err = elsewhere.CreateBucket(ctx, &awss3.CreateBucketInput{Bucket: aws.String(bucket)})
 	wantRefusal(t, err, http.StatusConflict, "BucketAlreadyOwnedByYou")
+	for want, r := range map[types.BucketLocationConstraint]rig{"": r, "eu-west-1": elsewhere} {
+		if err := r.server.CreateBucket("other"); err != nil {
+			t.Fatal(err)
+		}
+		location, err := r.GetBucketLocation(ctx, &awss3.GetBucketLocationInput{Bucket: aws.String("other")})
+		if err != nil || location.LocationConstraint != want {
+			t.Errorf("%v, %v", location, err)
+		}
+		head, err := r.HeadBucket(ctx, &awss3.HeadBucketInput{Bucket: aws.String("other")})
+		if err != nil || *head.BucketRegion == "" {
+			t.Errorf("%v, %v", head, err)
+		}
+	}
 }
 
 func TestVersions(t *testing.T) {

@@ -96,7 +96,10 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, t target) error {
 
 // routeBucket leaves to gofakes3 what it does as AWS does.
 func (s *Server) routeBucket(w http.ResponseWriter, r *http.Request, t target) error {
+	w.Header().Set("X-Amz-Bucket-Region", s.region)
 	switch {
+	case t.query.Has("location") && r.Method == http.MethodGet:
+		return s.getLocation(w)
 	case t.query.Has("notification") && r.Method == http.MethodGet:
 		return s.getNotification(w, t)
 	case t.query.Has("notification") && r.Method == http.MethodPut:
@@ -115,6 +118,19 @@ func (s *Server) routeBucket(w http.ResponseWriter, r *http.Request, t target) e
 	}
 	s.rest.ServeHTTP(w, r)
 	return nil
+}
+
+// getLocation answers GetBucketLocation, where us-east-1 goes without saying.
+func (s *Server) getLocation(w http.ResponseWriter) error {
+	location := struct {
+		XMLName   xml.Name `xml:"LocationConstraint"`
+		Namespace string   `xml:"xmlns,attr"`
+		Region    string   `xml:",chardata"`
+	}{Namespace: namespace, Region: s.region}
+	if s.region == "us-east-1" {
+		location.Region = ""
+	}
+	return writeXML(w, location)
 }
 
 func (s *Server) routeObject(w http.ResponseWriter, r *http.Request, t target) error {

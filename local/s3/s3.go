@@ -114,7 +114,7 @@ func New(c Config) *Server {
 	if s.rand == nil {
 		s.rand = rand.Reader
 	}
-	s.store = newStore(s.announce)
+	s.store = newStore(s.announce, func() request { return s.newRequest("127.0.0.1") })
 	// Signatures are not checked, so a request's date is not either.
 	s.rest = gofakes3.New(s.store, gofakes3.WithTimeSkewLimit(0)).Server()
 	return s

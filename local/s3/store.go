@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -59,13 +60,14 @@ type change struct {
 type store struct {
 	*s3mem.Backend
 	announce func(change)
+	request  func() request // stands for one that gofakes3 does not hand on
 
 	writing   sync.Mutex
 	sequencer uint64
 }
 
-func newStore(announce func(change)) *store {
-	return &store{Backend: s3mem.New(), announce: announce}
+func newStore(announce func(change), request func() request) *store {
+	return &store{Backend: s3mem.New(), announce: announce, request: request}
 }
 
 func etagOf(body []byte) string {
@@ -226,6 +228,13 @@ func (s *store) hidesOlder(bucket, key, versionID string) bool {
 	return current && versions > 1
 }
 
+// ListBuckets lists buckets by name.
+func (s *store) ListBuckets() ([]gofakes3.BucketInfo, error) {
+	list, err := s.Backend.ListBuckets()
+	slices.SortFunc(list, func(a, b gofakes3.BucketInfo) int { return strings.Compare(a.Name, b.Name) })
+	return list, err
+}
+
 // CreateBucket leaves a bucket that exists as it is, as AWS does for its owner in us-east-1.
 func (s *store) CreateBucket(name string) error {
 	err := s.Backend.CreateBucket(name)
@@ -238,12 +247,13 @@ func (s *store) CreateBucket(name string) error {
 // DeleteMultiVersions deletes one by one, so that every deletion is announced.
 func (s *store) DeleteMultiVersions(bucket string, objects ...gofakes3.ObjectID) (gofakes3.MultiDeleteResult, error) {
 	var result gofakes3.MultiDeleteResult
+	asked := s.request()
 	for _, o := range objects {
 		var err error
 		if o.VersionID != "" {
-			_, err = s.removeVersion(bucket, o.Key, o.VersionID, request{address: "127.0.0.1"})
+			_, err = s.removeVersion(bucket, o.Key, o.VersionID, asked)
 		} else {
-			_, err = s.remove(bucket, o.Key, conditions{}, request{address: "127.0.0.1"})
+			_, err = s.remove(bucket, o.Key, conditions{}, asked)
 		}
 		if err != nil {
 			refused := asError(err, target{bucket: bucket, key: o.Key})

@@ -67,7 +67,8 @@ type Server struct {
 // "localhost:0"; port 0 chooses a free one. Any other host is refused, for the door asks nobody
 // who he is. Close it when done.
 func Listen(ctx context.Context, address string, c Config) (*Server, error) {
-	if err := checkLoopback(address); err != nil {
+	address, err := loopback(address)
+	if err != nil {
 		return nil, err
 	}
 	var config net.ListenConfig
@@ -107,18 +108,20 @@ func (s *Server) serve() {
 	}
 }
 
-func checkLoopback(address string) error {
-	host, _, err := net.SplitHostPort(address)
+// loopback refuses addresses of other machines. What localhost is does not depend on the
+// machine's configuration.
+func loopback(address string) (string, error) {
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("listen for mail on %q: write it as 127.0.0.1:2525: %w", address, err)
+		return "", fmt.Errorf("listen for mail on %q: write it as 127.0.0.1:2525: %w", address, err)
 	}
 	if host == "localhost" {
-		return nil
+		return net.JoinHostPort("127.0.0.1", port), nil
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return fmt.Errorf("listen for mail on %s: only addresses of this machine are allowed, such as 127.0.0.1 or localhost", address)
+		return "", fmt.Errorf("listen for mail on %s: only addresses of this machine are allowed, such as 127.0.0.1 or localhost", address)
 	}
-	return nil
+	return address, nil
 }
 
 // Address is where the door is, with the port that was chosen.

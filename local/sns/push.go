@@ -58,6 +58,7 @@ func readRetries(policy string) (retryPolicy, error) {
 // was given up, or close was called.
 type pusher struct {
 	client *http.Client
+	own    bool // the client's connections are used by nobody else
 	log    *zap.Logger
 
 	ctx  context.Context //nolint:containedctx // the life of all deliveries, ended by close.
@@ -69,17 +70,15 @@ type pusher struct {
 }
 
 func newPusher(client *http.Client, log *zap.Logger) *pusher {
-	// AWS gives up on an endpoint after 15 s.
-	own := http.Client{Timeout: 15 * time.Second}
-	if client != nil {
-		own = *client
+	p := &pusher{log: log, own: client == nil}
+	if client == nil {
+		// AWS gives up on an endpoint after 15 s.
+		client = &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{}}
 	}
-	if own.Transport == nil {
-		own.Transport = &http.Transport{}
-	}
+	changed := *client
 	// A redirect could lead off this machine.
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	p := &pusher{client: &own, log: log}
+	changed.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	p.client = &changed
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	return p
 }
@@ -90,7 +89,9 @@ func (p *pusher) close() {
 	p.mu.Unlock()
 	p.stop()
 	p.running.Wait()
-	p.client.CloseIdleConnections()
+	if p.own {
+		p.client.CloseIdleConnections()
+	}
 }
 
 // start delivers a call in the background. The function given up is told why it failed; it is
