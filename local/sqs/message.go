@@ -1,64 +1,12 @@
 package sqs
 
 import (
-	"container/list"
 	"crypto/md5" //nolint:gosec // The protocol's checksum, not a safeguard.
 	"encoding/binary"
 	"encoding/hex"
 	"slices"
 	"strings"
-	"time"
 )
-
-// state says whether a message can be received.
-type state int
-
-const (
-	visible state = iota
-	delayed
-	inFlight
-)
-
-// message is one message in one queue. What is above the first blank line
-// never changes: answers are written from it outside the lock.
-type message struct {
-	id              string
-	body            string
-	bodyMD5         string
-	attributes      map[string]Attribute
-	attributesMD5   string
-	trace           string // AWSTraceHeader, the one system attribute that a sender may set
-	group           string
-	deduplicationID string
-	source          string // ARN of the queue in which it died
-	sent            time.Time
-
-	state         state
-	due           time.Time // when it becomes visible, unless it is
-	sequence      uint64    // its number in this queue
-	receives      int       // over all queues (API reference, ApproximateReceiveCount)
-	receivesHere  int       // what the redrive policy counts
-	firstReceived time.Time
-	lease         uint64    // how often it was lent out; a receipt handle ends with its lease
-	leased        time.Time // when the newest lease began
-	attempt       *attempt  // the receive by which it is in flight, if that can be repeated
-
-	in     *group
-	place  *list.Element
-	wakeup int // its place among the queue's wakeups
-	age    int // its place among the queue's ages
-}
-
-// moved is a copy of m for another queue: what its sender gave it, and nothing
-// of its stay in this one.
-func (m *message) moved() *message {
-	return &message{
-		id: m.id, body: m.body, bodyMD5: m.bodyMD5,
-		attributes: m.attributes, attributesMD5: m.attributesMD5, trace: m.trace,
-		group: m.group, deduplicationID: m.deduplicationID, source: m.source, sent: m.sent,
-		receives: m.receives, firstReceived: m.firstReceived,
-	}
-}
 
 // Attribute is a message attribute. DataType is "String", "Number" or
 // "Binary", or one of these with a label of the sender's such as
@@ -151,8 +99,7 @@ func xmlText(s string) bool {
 }
 
 func invalidCharacters() *Error {
-	e := refuse("InvalidMessageContents", "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF.")
-	return e
+	return refuse("InvalidMessageContents", "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF.")
 }
 
 func textMD5(s string) string {
@@ -197,38 +144,4 @@ func sortedKeys[V any](m map[string]V) []string {
 	}
 	slices.Sort(keys)
 	return keys
-}
-
-// deduplicationWindow is how long a FIFO queue remembers a deduplication id
-// (developer guide, "Exactly-once processing").
-const deduplicationWindow = 5 * time.Minute
-
-// acceptances remembers by deduplication id which message was accepted, for
-// deduplicationWindow, whatever became of the message.
-type acceptances struct {
-	seen  map[acceptanceKey]acceptance
-	order []acceptanceKey // the oldest first
-}
-
-type acceptanceKey struct{ group, id string }
-
-type acceptance struct {
-	messageID string
-	sequence  uint64
-	at        time.Time
-}
-
-func (a *acceptances) remember(key acceptanceKey, m *message, now time.Time) {
-	if _, known := a.seen[key]; known {
-		return
-	}
-	a.seen[key] = acceptance{messageID: m.id, sequence: m.sequence, at: now}
-	a.order = append(a.order, key)
-}
-
-func (a *acceptances) forget(now time.Time) {
-	for len(a.order) > 0 && now.Sub(a.seen[a.order[0]].at) >= deduplicationWindow {
-		delete(a.seen, a.order[0])
-		a.order = a.order[1:]
-	}
 }

@@ -63,9 +63,10 @@ func (s *Server) startMessageMoveTask(_ context.Context, in startMoveInput) (any
 	}
 	now := time.Now()
 	from.tick(now)
+	plan, _, _ := from.messages.Counts()
 	m := &move{
 		from: in.SourceArn, to: in.DestinationArn, rate: rate,
-		status: moveRunning, started: now, plan: len(from.messages) - from.delayed - from.inFlight,
+		status: moveRunning, started: now, plan: plan,
 	}
 	m.handle = base64.StdEncoding.EncodeToString([]byte(s.newID() + " " + in.SourceArn))
 	s.moves = append(s.moves, m)
@@ -140,26 +141,24 @@ func (s *Server) moveOne(m *move, now time.Time) bool {
 		return false
 	}
 	from.tick(now)
-	turn := from.turns.Front()
-	if turn == nil || m.moved >= m.plan {
+	old := from.messages.Head()
+	if old == nil || m.moved >= m.plan {
 		m.status = moveCompleted
 		return false
 	}
-	old := turn.Value.(*group).messages.Front().Value.(*message)
 	to, reason := s.destination(m, old)
 	if reason != "" {
 		m.status, m.reason = moveFailed, reason
 		return false
 	}
 	to.tick(now)
-	from.remove(old)
-	fresh := old.moved()
-	fresh.id, fresh.sent, fresh.source = s.newID(), now, ""
-	fresh.receives, fresh.firstReceived = 0, time.Time{}
+	from.messages.Remove(old)
+	fresh := &message{Content: old.Content, Group: old.Group, Sent: now}
+	fresh.Content.id, fresh.Content.source = s.newID(), ""
 	if to.settings.fifo {
-		fresh.deduplicationID = fresh.id
+		fresh.Content.deduplicationID = fresh.Content.id
 	}
-	to.add(fresh, 0)
+	to.messages.Add(fresh, 0)
 	m.moved++
 	s.touch(from)
 	s.touch(to)
@@ -170,7 +169,7 @@ func (s *Server) moveOne(m *move, now time.Time) bool {
 func (s *Server) destination(m *move, old *message) (to *queue, reason string) {
 	arn := m.to
 	if arn == "" {
-		arn = old.source
+		arn = old.Content.source
 	}
 	if arn == "" {
 		return nil, "CouldNotDetermineMessageSource"

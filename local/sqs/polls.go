@@ -4,8 +4,9 @@ import (
 	"container/list"
 	"context"
 	"net/http"
-	"slices"
 	"time"
+
+	"inreply/local/sqs/groups"
 )
 
 // poll is one receive, waiting or not.
@@ -19,35 +20,13 @@ type poll struct {
 }
 
 type result struct {
-	lent []lent
-	err  error
+	leases []lease
+	err    error
 }
-
-// lent is a message as it was when it was handed out. The message itself goes
-// on changing; only its unchanging part may be read without the lock.
-type lent struct {
-	*message
-	handle        string
-	receives      int
-	firstReceived time.Time
-	lease         uint64
-}
-
-// attempt is a receive that may be repeated under its ReceiveRequestAttemptId.
-type attempt struct {
-	id       string
-	at       time.Time
-	lent     []lent
-	repeated bool
-}
-
-// attemptWindow is how long a receive may be repeated (API reference,
-// ReceiveMessage).
-const attemptWindow = 5 * time.Minute
 
 // receive answers p at once when there is something to give, else waits for
 // it. What a poll is given whose caller has gone meanwhile goes back.
-func (s *Server) receive(ctx context.Context, url string, p *poll, wait *time.Duration) ([]lent, error) {
+func (s *Server) receive(ctx context.Context, url string, p *poll, wait *time.Duration) ([]lease, error) {
 	s.mu.Lock()
 	q, err := s.byURL(url)
 	if err != nil {
@@ -70,10 +49,10 @@ func (s *Server) receive(ctx context.Context, url string, p *poll, wait *time.Du
 
 	r := s.wait(ctx, q, p, timeout)
 	if ctx.Err() != nil {
-		s.takeBack(q, r.lent)
+		s.takeBack(q, r.leases)
 		return nil, ctx.Err()
 	}
-	return r.lent, r.err
+	return r.leases, r.err
 }
 
 // wait returns when p was answered, or when nobody should wait for it longer.
@@ -104,7 +83,7 @@ func (s *Server) leave(q *queue, p *poll) result {
 }
 
 // answer hands a waiting poll its result.
-func (q *queue) answer(p *poll, got []lent, err error) {
+func (q *queue) answer(p *poll, got []lease, err error) {
 	q.polls.Remove(p.place)
 	p.place = nil
 	p.result <- result{got, err}
@@ -120,7 +99,7 @@ func (s *Server) serve(q *queue) {
 			q.answer(p, got, nil)
 		}
 	}
-	at, due := q.next()
+	at, due := q.messages.Next()
 	if !due || q.polls.Len() == 0 || s.closed {
 		q.alarm.stop()
 		return
@@ -130,36 +109,39 @@ func (s *Server) serve(q *queue) {
 
 // give takes from q what it has for p: the same as before when p repeats an
 // attempt. Messages that were received too often are buried on the way.
-func (s *Server) give(q *queue, p *poll) []lent {
+func (s *Server) give(q *queue, p *poll) []lease {
 	now := time.Now()
 	q.tick(now)
 	visibility := q.settings.visibility
 	if p.visibility != nil {
 		visibility = *p.visibility
 	}
-	if got := q.repeat(p.attemptID, now, visibility); got != nil {
-		return got
+	due := now.Add(visibility)
+	repeatable := p.attemptID != "" && q.settings.fifo
+	if repeatable {
+		if got := q.messages.Repeat(p.attemptID, now, due); len(got) > 0 {
+			return got
+		}
 	}
 	grave, _ := s.byARN(q.settings.redrive.target)
-	taken, dead := q.take(p.limit, now, now.Add(visibility), func(m *message) bool {
-		return grave != nil && m.receivesHere >= q.settings.redrive.max
+	taken, dead := q.messages.Take(p.limit, now, due, func(m *message) bool {
+		return grave != nil && m.ReceivesHere() >= q.settings.redrive.max
 	})
 	for _, m := range dead {
 		s.bury(m, q, grave, now)
 	}
-	got := make([]lent, 0, len(taken))
-	for _, m := range taken {
-		got = append(got, lent{m, q.handle(m), m.receives, m.firstReceived, m.lease})
+	if repeatable && len(taken) > 0 {
+		q.messages.Remember(p.attemptID, taken, now)
 	}
-	q.attempted(p.attemptID, got, now)
-	return got
+	return taken
 }
 
 // overLimit is what a short poll of a standard queue is told that has as many
 // messages in flight as it may; a FIFO queue and a long poll just get nothing
 // (developer guide, "Amazon SQS message quotas").
-func (q *queue) overLimit(got []lent) error {
-	if len(got) > 0 || q.settings.fifo || q.inFlight < maxInFlight {
+func (q *queue) overLimit(got []lease) error {
+	_, inFlight, _ := q.messages.Counts()
+	if len(got) > 0 || q.settings.fifo || inFlight < groups.MaxInFlight {
 		return nil
 	}
 	e := refuse("OverLimit", "The maximum number of in flight messages is reached.")
@@ -172,78 +154,26 @@ func (q *queue) overLimit(got []lent) error {
 // standard queue its age goes on (developer guide, "Using dead-letter queues").
 func (s *Server) bury(m *message, from, grave *queue, now time.Time) {
 	grave.tick(now)
-	dead := m.moved()
-	dead.source = from.arn
-	if grave.settings.fifo {
-		dead.deduplicationID = m.id
-		dead.sent = now
+	dead := &message{Content: m.Content, Group: m.Group, Sent: m.Sent, Receives: m.Receives, FirstReceived: m.FirstReceived}
+	dead.Content.source = from.arn
+	if !grave.settings.fifo {
+		grave.messages.Add(dead, 0)
+		s.touch(grave)
+		return
 	}
-	grave.add(dead, 0)
-	if grave.settings.fifo {
-		// Remembered, so that a sender's copy under the same id is a duplicate;
-		// never looked up, so that nothing that dies can vanish.
-		grave.accepted.remember(grave.acceptanceKey(dead.group, dead.deduplicationID), dead, now)
-	}
+	dead.Content.deduplicationID = m.Content.id
+	dead.Sent = now
+	grave.messages.Add(dead, 0)
+	// Remembered, so that a sender's copy under the same id is a duplicate; never
+	// looked up, so that nothing that dies can vanish.
+	grave.accepted.remember(grave.acceptanceKey(dead.Group, dead.Content.deduplicationID), dead, now)
 	s.touch(grave)
 }
 
-// attempted notes a receive that may be repeated.
-func (q *queue) attempted(id string, got []lent, now time.Time) {
-	if id == "" || len(got) == 0 || !q.settings.fifo {
-		return
-	}
-	a := &attempt{id: id, at: now, lent: got}
-	for _, l := range got {
-		l.attempt = a
-	}
-	q.attempts[id] = a
-}
-
-// repeat answers an attempt that was made before with the same messages and
-// receipt handles, hidden anew. It returns nil when there was none, or when one
-// of its messages was deleted, changed or became visible since.
-func (q *queue) repeat(id string, now time.Time, visibility time.Duration) []lent {
-	a, ok := q.attempts[id]
-	if !ok || now.Sub(a.at) >= attemptWindow {
-		return nil
-	}
-	a.repeated = true
-	for _, l := range a.lent {
-		l.leased = now
-		q.hide(l.message, inFlight, now.Add(visibility))
-	}
-	return a.lent
-}
-
-// spoil forgets the attempt that m was received by: it cannot be repeated.
-func (q *queue) spoil(m *message) {
-	a := m.attempt
-	if a == nil {
-		return
-	}
-	for _, l := range a.lent {
-		l.attempt = nil
-	}
-	if q.attempts[a.id] == a {
-		delete(q.attempts, a.id)
-	}
-}
-
-// takeBack returns to q what a poll was given that nobody waits for any more,
-// unless the same attempt was repeated and so given to somebody else.
-func (s *Server) takeBack(q *queue, got []lent) {
-	if len(got) == 0 {
-		return
-	}
+// takeBack returns to q what a poll was given that nobody waits for any more.
+func (s *Server) takeBack(q *queue, got []lease) {
 	s.mu.Lock()
 	defer s.unlock()
-	if a := got[0].attempt; a != nil && a.repeated {
-		return
-	}
-	for _, l := range slices.Backward(got) {
-		if q.messages[l.sequence] == l.message && l.message.lease == l.lease && l.state == inFlight {
-			q.takeBack(l.message)
-		}
-	}
+	q.messages.TakeBack(got)
 	s.touch(q)
 }

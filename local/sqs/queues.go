@@ -308,10 +308,7 @@ func (s *Server) setQueueAttributes(_ context.Context, in setAttributesInput) (a
 	}
 	now := time.Now()
 	q.tick(now)
-	if st.fifo && st.delay != q.settings.delay {
-		q.redelay(st.delay)
-	}
-	q.settings, q.modified = st, now
+	q.change(st, now)
 	s.touch(q)
 	return nil, nil
 }

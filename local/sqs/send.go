@@ -266,36 +266,29 @@ func (s *Server) accept(q *queue, d draft) (sendOutput, error) {
 		return out, nil
 	}
 	m := &message{
-		id:              s.newID(),
-		body:            d.MessageBody,
-		bodyMD5:         d.bodyMD5,
-		attributes:      d.MessageAttributes,
-		attributesMD5:   d.attributesMD5,
-		trace:           d.MessageSystemAttributes[traceHeader].StringValue,
-		group:           d.MessageGroupId,
-		deduplicationID: d.MessageDeduplicationId,
-		sent:            now,
+		Group: d.MessageGroupId,
+		Sent:  now,
+		Content: content{
+			id:              s.newID(),
+			body:            d.MessageBody,
+			bodyMD5:         d.bodyMD5,
+			attributes:      d.MessageAttributes,
+			attributesMD5:   d.attributesMD5,
+			trace:           d.MessageSystemAttributes[traceHeader].StringValue,
+			deduplicationID: d.MessageDeduplicationId,
+		},
 	}
 	delay := q.settings.delay
 	if d.DelaySeconds != nil && !q.settings.fifo {
 		delay = time.Duration(*d.DelaySeconds) * time.Second
 	}
-	q.add(m, delay)
-	out.MessageId = m.id
+	q.messages.Add(m, delay)
+	out.MessageId = m.Content.id
 	if q.settings.fifo {
 		q.accepted.remember(key, m, now)
-		out.SequenceNumber = sequenceNumber(m.sequence)
+		out.SequenceNumber = sequenceNumber(m.Sequence())
 	}
 	return out, nil
-}
-
-// acceptanceKey is what a deduplication id is remembered under: it counts for
-// the whole queue, or for its group where DeduplicationScope says so.
-func (q *queue) acceptanceKey(group, id string) acceptanceKey {
-	if q.settings.scope != "messageGroup" {
-		group = ""
-	}
-	return acceptanceKey{group: group, id: id}
 }
 
 // sequenceNumber writes n with the 20 digits that AWS's sequence numbers have.

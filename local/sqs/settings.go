@@ -222,14 +222,15 @@ func (r redriveAllow) allows(source string) bool {
 // attributes returns every attribute of q by its name in the API.
 func (q *queue) attributes() map[string]string {
 	s := q.settings
+	visible, inFlight, delayed := q.messages.Counts()
 	secs := func(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
 	a := map[string]string{
 		"QueueArn":                              q.arn,
 		"CreatedTimestamp":                      strconv.FormatInt(q.created.Unix(), 10),
 		"LastModifiedTimestamp":                 strconv.FormatInt(q.modified.Unix(), 10),
-		"ApproximateNumberOfMessages":           strconv.Itoa(len(q.messages) - q.inFlight - q.delayed),
-		"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(q.inFlight),
-		"ApproximateNumberOfMessagesDelayed":    strconv.Itoa(q.delayed),
+		"ApproximateNumberOfMessages":           strconv.Itoa(visible),
+		"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(inFlight),
+		"ApproximateNumberOfMessagesDelayed":    strconv.Itoa(delayed),
 		"DelaySeconds":                          secs(s.delay),
 		"MaximumMessageSize":                    strconv.Itoa(s.maxSize),
 		"MessageRetentionPeriod":                secs(s.retention),

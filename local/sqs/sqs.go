@@ -19,12 +19,12 @@
 //   - A long poll wakes when a message arrives, is unlocked, or becomes visible
 //     again. A poll whose caller has gone takes nothing with it.
 //
-// The tour: server.go speaks HTTP and knows all queues. queues.go, send.go,
-// receive.go and moves.go hold the operations, in the words of the API.
-// queue.go is the heart, one queue with its groups and their turns; it knows
-// neither HTTP nor other queues. message.go says what a message may be,
-// settings.go what a queue's attributes may be, errors.go what is answered
-// when they are not.
+// The tour: server.go speaks HTTP and words refusals. queues.go, send.go,
+// receive.go and moves.go hold the operations, in the words of the API; polls.go
+// is how a receive waits, and how messages die. queue.go has one queue, whose
+// messages package groups keeps: the order, the locks and the turns are there.
+// message.go says what a message may be, settings.go what a queue's attributes
+// may be.
 //
 // One mutex guards all of a Server. Nothing runs while nothing happens: a queue
 // looks at the clock when it is called, and has a timer only while a poll waits.

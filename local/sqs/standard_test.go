@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"inreply/local/sqs/groups"
 )
 
 func TestStandardQueue(t *testing.T) {
@@ -67,28 +69,21 @@ func TestStandardDeadLetterKeepsItsAge(t *testing.T) {
 }
 
 func TestInFlightLimit(t *testing.T) {
-	inBubble(t, func(r rig) {
-		for _, name := range []string{"q", "q.fifo"} {
-			q := r.queue(name, nil)
-			r.s.mu.Lock()
-			queue, err := r.s.byURL(q)
-			if err != nil {
-				t.Fatal(err)
-			}
-			queue.inFlight = maxInFlight - 1 // As if so many were.
-			r.s.mu.Unlock()
-			for _, body := range []string{"1", "2"} {
-				in := object{"QueueUrl": q, "MessageBody": body}
-				if queue.settings.fifo {
-					in["MessageGroupId"], in["MessageDeduplicationId"] = body, body
-				}
-				r.must("SendMessage", in, nil)
-			}
-			r.want(name, r.receive(q, 0, 30), "1")
-			want := map[string]string{"q": "OverLimit", "q.fifo": "accepted"}[name]
-			if got := r.code("ReceiveMessage", receiveRequest(q, nil)); got != want {
-				t.Errorf("%s: at the limit: %s, want %s", name, got, want)
-			}
+	for name, want := range map[string]string{"q": "OverLimit", "q.fifo": "accepted"} {
+		r := newRig(t)
+		q := r.queue(name, nil)
+		now := time.Now()
+		messages := r.s.queues[name].messages
+		for i := range groups.MaxInFlight + 1 {
+			messages.Add(&message{Group: strconv.Itoa(i), Sent: now, Content: content{body: "x"}}, 0)
 		}
-	})
+		never := func(*message) bool { return false }
+		messages.Take(groups.MaxInFlight-1, now, now.Add(time.Hour), never)
+		if got := r.receive(q, 0, 3600); len(got) != 1 {
+			t.Errorf("%s: %d messages just below the limit", name, len(got))
+		}
+		if got := r.code("ReceiveMessage", receiveRequest(q, nil)); got != want {
+			t.Errorf("%s: at the limit: %s, want %s", name, got, want)
+		}
+	}
 }

@@ -1,4 +1,4 @@
-package sqs
+package groups
 
 import (
 	"fmt"
@@ -89,10 +89,18 @@ func (m *model) remove(gone *modelMessage) {
 	m.messages = slices.DeleteFunc(m.messages, func(msg *modelMessage) bool { return msg == gone })
 }
 
-func names(messages []*message) string {
+func leased(leases []Lease[string]) string {
+	var all []string
+	for _, l := range leases {
+		all = append(all, l.Content)
+	}
+	return strings.Join(all, " ")
+}
+
+func names(messages []*Message[string]) string {
 	var all []string
 	for _, m := range messages {
-		all = append(all, m.body)
+		all = append(all, m.Content)
 	}
 	return strings.Join(all, " ")
 }
@@ -101,11 +109,10 @@ func names(messages []*message) string {
 func TestQueueAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-		q := newQueue("q.fifo", "arn", [8]byte{}, defaultSettings(true), now)
-		q.settings.retention = time.Minute
+		q := New[string](true, [8]byte{}, time.Minute)
 		m := &model{max: 3}
 		n := 0
-		flying := func(t *rapid.T) (*message, *modelMessage) {
+		flying := func(t *rapid.T) (*Message[string], *modelMessage) {
 			var all []*modelMessage
 			for _, msg := range m.messages {
 				if msg.hidden && msg.receives > 0 {
@@ -117,7 +124,7 @@ func TestQueueAgainstModel(t *testing.T) {
 			}
 			chosen := rapid.SampledFrom(all).Draw(t, "message")
 			for _, msg := range q.messages {
-				if msg.body == chosen.name {
+				if msg.Content == chosen.name {
 					return msg, chosen
 				}
 			}
@@ -130,51 +137,48 @@ func TestQueueAgainstModel(t *testing.T) {
 				delay := time.Duration(rapid.IntRange(0, 1).Draw(t, "delay")) * 3 * time.Second
 				n++
 				name := fmt.Sprint(group, n)
-				q.add(&message{body: name, group: group, sent: now}, delay)
+				q.Add(&Message[string]{Content: name, Group: group, Sent: now}, delay)
 				m.messages = append(m.messages, &modelMessage{name: name, group: group, sent: now, hidden: delay > 0, until: now.Add(delay)})
 				m.settle()
 			},
 			"receive": func(t *rapid.T) {
 				limit := rapid.IntRange(1, 4).Draw(t, "limit")
 				due := now.Add(time.Duration(rapid.IntRange(0, 9).Draw(t, "visibility")) * time.Second)
-				taken, dead := q.take(limit, now, due, func(msg *message) bool { return msg.receivesHere >= m.max })
+				taken, dead := q.Take(limit, now, due, func(msg *Message[string]) bool { return msg.ReceivesHere() >= m.max })
 				wantTaken, wantDead := m.take(limit, due)
-				if names(taken) != strings.Join(wantTaken, " ") || names(dead) != strings.Join(wantDead, " ") {
-					t.Fatalf("took %q and buried %q, want %q and %q", names(taken), names(dead), wantTaken, wantDead)
+				if leased(taken) != strings.Join(wantTaken, " ") || names(dead) != strings.Join(wantDead, " ") {
+					t.Fatalf("took %q and buried %q, want %q and %q", leased(taken), names(dead), wantTaken, wantDead)
 				}
-				q.tick(now)
+				q.Tick(now)
 				m.tick(now, time.Minute)
 			},
 			"delete": func(t *rapid.T) {
 				msg, want := flying(t)
-				q.remove(msg)
+				q.Remove(msg)
 				m.remove(want)
 				m.settle()
 			},
 			"release": func(t *rapid.T) {
 				msg, want := flying(t)
-				q.show(msg)
+				q.Release(msg)
 				want.hidden = false
 				m.settle()
 			},
 			"extend": func(t *rapid.T) {
 				msg, want := flying(t)
 				due := now.Add(time.Duration(rapid.IntRange(1, 9).Draw(t, "visibility")) * time.Second)
-				q.hide(msg, inFlight, due)
+				q.Extend(msg, due)
 				want.until = due
 			},
 			"time passes": func(t *rapid.T) {
 				now = now.Add(time.Duration(rapid.IntRange(1, 20).Draw(t, "seconds")) * time.Second)
-				q.tick(now)
+				q.Tick(now)
 				m.tick(now, time.Minute)
 			},
 			"": func(t *rapid.T) {
-				if len(q.messages) != len(m.messages) {
-					t.Fatalf("%d messages, want %d", len(q.messages), len(m.messages))
-				}
 				var row []string
 				for e := q.turns.Front(); e != nil; e = e.Next() {
-					row = append(row, e.Value.(*group).name)
+					row = append(row, e.Value.(*group[string]).name)
 				}
 				if !slices.Equal(row, m.turns) {
 					t.Fatalf("row of groups %v, want %v", row, m.turns)
@@ -185,8 +189,8 @@ func TestQueueAgainstModel(t *testing.T) {
 						hidden++
 					}
 				}
-				if q.inFlight+q.delayed != hidden {
-					t.Fatalf("%d in flight and %d delayed, want %d together", q.inFlight, q.delayed, hidden)
+				if visible, inFlight, delayed := q.Counts(); inFlight+delayed != hidden || visible != len(m.messages)-hidden {
+					t.Fatalf("%d visible, %d in flight, %d delayed; want %d hidden of %d", visible, inFlight, delayed, hidden, len(m.messages))
 				}
 			},
 		})
