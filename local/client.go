@@ -89,9 +89,9 @@ type exchange struct {
 	sent   http.Header // the header as it was when the status was written
 	status int         // 0: no header yet
 	body   []byte
-	ended  bool  // the World is done
-	died   bool  // it let the connection die
-	closed bool  // the client has hung up
+	ended  bool // the World is done
+	died   bool // it let the connection die
+	closed bool // the client has hung up
 }
 
 // run answers the request. A panic with http.ErrAbortHandler is a connection

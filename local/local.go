@@ -11,11 +11,11 @@
 //   - local/ses: identities, quotas, sent mail; what a receipt rule does
 //   - local/smtp: the door through which mail comes in
 //
-// The tour: this file puts them together, and adapt.go joins what one delivers
-// to what the other takes, so that none of them knows another. dispatch.go tells
+// The tour: this file puts them together, and joins what one delivers to what
+// another takes, so that none of them knows the others. dispatch.go tells
 // from a request which service it is for. client.go and listen.go are the two
 // ways to a World, without sockets and with; receive.go is the way of a mail into
-// it. provision.go sets up what a
+// it, notice.go what SES tells of it. provision.go sets up what a
 // deployment of inreply has on AWS. faults.go makes things go wrong, on purpose
 // and repeatably.
 //
@@ -188,4 +188,32 @@ func (r *sharedReader) Read(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.source.Read(b)
+}
+
+// topicQueues is SQS as SNS sees it.
+type topicQueues struct{ *sqs.Server }
+
+// Deliver puts what a topic delivers into a queue.
+func (q topicQueues) Deliver(queueARN string, d sns.Delivery) error {
+	var attributes map[string]sqs.Attribute
+	if len(d.Attributes) > 0 {
+		attributes = make(map[string]sqs.Attribute, len(d.Attributes))
+	}
+	for name, a := range d.Attributes {
+		attributes[name] = sqs.Attribute{DataType: a.Type, StringValue: a.String, BinaryValue: a.Binary}
+	}
+	return q.Server.Deliver(queueARN, sqs.Delivery{
+		Body:            d.Body,
+		GroupID:         d.GroupID,
+		DeduplicationID: d.DeduplicationID,
+		Attributes:      attributes,
+	})
+}
+
+// bucketQueues is SQS as S3 sees it.
+type bucketQueues struct{ *sqs.Server }
+
+// Deliver puts an event into a queue.
+func (q bucketQueues) Deliver(queueARN, body string) error {
+	return q.Server.Deliver(queueARN, sqs.Delivery{Body: body})
 }

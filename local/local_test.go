@@ -61,6 +61,58 @@ func TestMailComesIn(t *testing.T) {
 	})
 }
 
+// A rule with a topic tells it of the mail as SES does.
+func TestMailIsAnnouncedBySES(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, a, clients := newWorld(t, local.Faults{})
+		clients.receive(t.Context(), t, a.IntakeURL) // The test event.
+		w.SES.SetRules("told", ses.Rule{Name: "store", Bucket: "mail-bucket", KeyPrefix: "unannounced/", Topic: a.TopicARN})
+		stored, err := w.Receive(local.Mail{
+			Envelope: ses.Envelope{From: "bounce+1@example.org", Recipients: []string{"sales@example.com"}},
+			Raw:      []byte(strings.Replace(mail, "Subject: Hello", "Subject: Hello,\r\n World\r\nCc: \"B, C\" <bc@example.org>, d@example.org", 1)),
+			Verdicts: ses.Verdicts{DMARC: ses.Fail},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := clients.receive(t.Context(), t, a.IntakeURL)
+		if len(got) != 1 {
+			t.Fatalf("notices %q", got)
+		}
+		var notice map[string]map[string]any
+		notices := json.NewDecoder(strings.NewReader(strings.Replace(got[0], `"notificationType":"Received",`, "", 1)))
+		if err := notices.Decode(&notice); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(notice["mail"]["headers"].([]any)); n != 13 {
+			t.Errorf("%d headers", n)
+		}
+		delete(notice["mail"], "headers")
+		pass, now := map[string]any{"status": "PASS"}, "2000-01-01T00:00:00.000Z"
+		want := map[string]map[string]any{
+			"mail": {
+				"timestamp": now, "source": "bounce+1@example.org", "messageId": stored[0].ID, "headersTruncated": false,
+				"destination": []any{"sales@example.com", "bc@example.org", "d@example.org"},
+				"commonHeaders": map[string]any{
+					"returnPath": "bounce+1@example.org", "from": []any{`"Ann" <ann@example.org>`}, "to": []any{"sales@example.com"},
+					"cc": []any{`"B, C" <bc@example.org>`, "d@example.org"}, "messageId": "<1@example.org>", "subject": "Hello, World",
+				},
+			},
+			"receipt": {
+				"timestamp": now, "processingTimeMillis": 0.0, "recipients": []any{"sales@example.com"},
+				"spamVerdict": pass, "virusVerdict": pass, "spfVerdict": pass, "dkimVerdict": pass,
+				"dmarcVerdict": map[string]any{"status": "FAIL"}, "dmarcPolicy": "none",
+				"action": map[string]any{
+					"type": "S3", "topicArn": a.TopicARN, "bucketName": "mail-bucket", "objectKeyPrefix": "unannounced/", "objectKey": stored[0].Key,
+				},
+			},
+		}
+		if diff := cmp.Diff(want, notice); diff != "" {
+			t.Errorf("notice (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestMailThatNoRuleTakes(t *testing.T) {
 	w, _, _ := newWorld(t, local.Faults{})
 	w.SES.SetRules("other", ses.Rule{Name: "sales", Recipients: []string{"sales@example.com"}, Bucket: "mail-bucket", KeyPrefix: "mail/"})
@@ -422,4 +474,3 @@ func TestConfirmationLink(t *testing.T) {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-

@@ -35,8 +35,8 @@ func (e *undeliverable) Error() string {
 func (e *undeliverable) Permanent() bool { return true }
 
 // Receive takes a mail in as SES does: every receipt rule that matches one of
-// its recipients stores it, with SES's headers on top, and S3 announces it. It
-// returns when all that is done. A mail that no rule takes is refused by an
+// its recipients stores it, with SES's headers on top, and tells the rule's topic,
+// if it has one; S3 announces the object. It returns when all that is done. A mail that no rule takes is refused by an
 // error with Permanent() true, as is one without recipients.
 func (w *World) Receive(m Mail) ([]Stored, error) {
 	byRule := map[string][]string{}
@@ -61,6 +61,12 @@ func (w *World) Receive(m Mail) ([]Stored, error) {
 			return stored, fmt.Errorf("store mail as %s/%s: %w", at.Bucket, at.Key, err)
 		}
 		stored = append(stored, at)
+		if rule.Topic == "" {
+			continue
+		}
+		if err := w.notify(rule, m, received); err != nil {
+			return stored, fmt.Errorf("announce mail %s: %w", at.ID, err)
+		}
 	}
 	return stored, nil
 }
