@@ -191,6 +191,10 @@ func TestUploadInParts(t *testing.T) {
 			if err != nil || *list.Contents[0].ETag != *out.ETag {
 				t.Errorf("listed as %v, %v", list, err)
 			}
+			versions, err := r.ListObjectVersions(context.Background(), &awss3.ListObjectVersionsInput{Bucket: aws.String(bucket)})
+			if err != nil || *versions.Versions[0].ETag != *out.ETag {
+				t.Errorf("listed as %v, %v", versions, err)
+			}
 			events := r.listeners.events(t)
 			if len(events) != 1 || events[0].Records[0].EventName != "ObjectCreated:CompleteMultipartUpload" || `"`+events[0].Records[0].S3.Object.ETag+`"` != *out.ETag {
 				t.Errorf("events %v", events)

@@ -495,3 +495,17 @@ func TestVersions(t *testing.T) {
 	_, err = r.PutBucketVersioning(ctx, &awss3.PutBucketVersioningInput{Bucket: aws.String(bucket), VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusSuspended}})
 	wantRefusal(t, err, http.StatusNotImplemented, "NotImplemented")
 }
+
+func BenchmarkPut(b *testing.B) {
+	s := s3.New(s3.Config{})
+	if err := s.CreateBucket(bucket); err != nil {
+		b.Fatal(err)
+	}
+	body := []byte(strings.Repeat("x", 50<<10))
+	b.SetBytes(int64(len(body)))
+	for i := 0; b.Loop(); i++ {
+		if err := s.Put(bucket, fmt.Sprint("in/", i%1000), "", body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

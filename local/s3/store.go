@@ -274,6 +274,20 @@ func (s *store) SetVersioningConfiguration(bucket string, v gofakes3.VersioningC
 	return s.Backend.SetVersioningConfiguration(bucket, v)
 }
 
+// ListBucketVersions lists versions with their own ETags.
+func (s *store) ListBucketVersions(bucket string, prefix *gofakes3.Prefix, page *gofakes3.ListBucketVersionsPage) (*gofakes3.ListBucketVersionsResult, error) {
+	list, err := s.Backend.ListBucketVersions(bucket, prefix, page)
+	if err != nil {
+		return nil, err
+	}
+	for _, item := range list.Versions {
+		if v, ok := item.(*gofakes3.Version); ok {
+			v.ETag = s.etag(bucket, v.Key, string(v.VersionID), v.ETag)
+		}
+	}
+	return list, nil
+}
+
 // ListBucket pages and groups by itself: s3mem repeats a common prefix on the next page and
 // calls a list truncated when only keys outside the prefix follow.
 func (s *store) ListBucket(bucket string, prefix *gofakes3.Prefix, page gofakes3.ListBucketPage) (*gofakes3.ObjectList, error) {
@@ -303,7 +317,8 @@ func (s *store) ListBucket(bucket string, prefix *gofakes3.Prefix, page gofakes3
 			group = common
 			list.NextMarker = common
 		default:
-			list.Add(s.withETag(bucket, content))
+			content.ETag = s.etag(bucket, content.Key, "", content.ETag)
+			list.Add(content)
 			list.NextMarker = content.Key
 		}
 		count++
@@ -324,10 +339,12 @@ func commonPrefix(key string, prefix *gofakes3.Prefix) string {
 	return prefix.Prefix + before + prefix.Delimiter
 }
 
-// withETag corrects the ETag in a list: s3mem knows nothing of uploads in parts.
-func (s *store) withETag(bucket string, content *gofakes3.Content) *gofakes3.Content {
-	if o, err := s.read(bucket, content.Key, ""); err == nil {
-		content.ETag = `"` + o.ETag + `"`
+// etag is an object's ETag in a list: s3mem knows nothing of uploads in parts. What was deleted
+// since it was listed has the one that was listed.
+func (s *store) etag(bucket, key, versionID, listed string) string {
+	o, err := s.read(bucket, key, versionID)
+	if err != nil {
+		return listed
 	}
-	return content
+	return `"` + o.ETag + `"`
 }

@@ -1,7 +1,9 @@
 package ses
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -133,7 +135,8 @@ func (s *Server) getIdentityDkimAttributes(p query.Parameters) (any, error) {
 func dkimTokens(token string) []string {
 	var tokens []string
 	for i := range 3 {
-		tokens = append(tokens, fmt.Sprintf("%x", token+string(rune('0'+i)))[56:])
+		hash := sha256.Sum256(fmt.Appendf(nil, "%s %d", token, i))
+		tokens = append(tokens, hex.EncodeToString(hash[:16]))
 	}
 	return tokens
 }

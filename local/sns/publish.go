@@ -31,7 +31,7 @@ type publication struct {
 	byProtocol               map[string]string // with MessageStructure json
 }
 
-// for a protocol, the message may differ.
+// text is the message for a protocol, which may have one of its own.
 func (in publication) text(protocol string) string {
 	if text, differs := in.byProtocol[protocol]; differs {
 		return text

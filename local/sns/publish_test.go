@@ -340,3 +340,30 @@ func TestRefusedDeliveryGoesToTheDeadLetters(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func BenchmarkPublish(b *testing.B) {
+	for _, raw := range []string{"true", "false"} {
+		b.Run("raw="+raw, func(b *testing.B) {
+			s := sns.New(sns.Config{Queues: nowhere{}})
+			defer s.Close()
+			topic, err := s.CreateTopic("std", nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := s.Subscribe(topic, "sqs", standardQueue, map[string]string{"RawMessageDelivery": raw}); err != nil {
+				b.Fatal(err)
+			}
+			message := strings.Repeat("x", 500)
+			for b.Loop() {
+				if err := s.Publish(topic, "", message); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// nowhere is where queues forget what they get.
+type nowhere struct{}
+
+func (nowhere) Deliver(string, sns.Delivery) error { return nil }

@@ -7,8 +7,8 @@
 //     standard topic it carries a real signature, whose certificate [Server.ServeCertificate]
 //     shows; on a FIFO topic a sequence number and no signature. Raw delivery leaves the
 //     envelope out and makes SQS attributes of the message's attributes.
-//   - A FIFO topic numbers its messages, delivers them in that order, forgets nothing it
-//     deduplicates for five minutes, and passes group and deduplication ids on to its queues.
+//   - A FIFO topic numbers its messages, delivers them in that order, remembers deduplication
+//     ids for five minutes, and passes them and the groups on to its queues.
 //     A FIFO queue cannot hang on a standard topic, a standard queue can hang on a FIFO one.
 //   - Filter policies read a message's attributes or its body.
 //   - An HTTP endpoint confirms its subscription before it gets anything. A delivery that fails
@@ -58,6 +58,8 @@ type Config struct {
 	// with AWS's timeout of 15 s and no proxy.
 	HTTP *http.Client
 	// Key signs the envelopes of standard topics; nil means a new one, made when first needed.
+	// A signature takes about a millisecond: who wants many messages a second subscribes with
+	// raw delivery, which has none.
 	Key *rsa.PrivateKey
 	// Rand is the source of ids and tokens, read under a lock; crypto/rand when nil.
 	Rand io.Reader

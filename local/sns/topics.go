@@ -45,7 +45,7 @@ func (t *topic) fifo() bool { return isFifo(t.arn) }
 
 func isFifo(arn string) bool { return strings.HasSuffix(arn, ".fifo") }
 
-// topicAttributes are those that CreateTopic and SetTopicAttributes take.
+// topicAttribute tells whether CreateTopic and SetTopicAttributes take an attribute.
 func topicAttribute(name string) bool {
 	switch name {
 	case "DisplayName", "Policy", "DeliveryPolicy", "KmsMasterKeyId", "SignatureVersion", "TracingConfig",
