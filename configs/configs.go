@@ -44,6 +44,7 @@ import (
 	"strings"
 
 	"inreply/consumer"
+	"inreply/store"
 )
 
 // Config is everything that can be set. The zero value is not useful: start from
@@ -52,6 +53,7 @@ type Config struct {
 	AWS      AWS             `yaml:"aws"`      // where AWS is, and as whom it is asked
 	Log      Log             `yaml:"log"`      // what is logged, and in which form
 	Admin    Admin           `yaml:"admin"`    // health on a port of its own
+	Store    store.Config    `yaml:"records"`  // where mail and sender records lie
 	Consumer consumer.Config `yaml:"consumer"` // the FIFO queue: tries, leases, stopping
 }
 
@@ -61,6 +63,7 @@ func Defaults() Config {
 	return Config{
 		Log:      Log{Level: LevelInfo, Format: FormatJSON},
 		Admin:    Admin{Listen: "127.0.0.1:8080"},
+		Store:    store.Defaults(),
 		Consumer: consumer.Defaults(),
 	}
 }
@@ -76,6 +79,7 @@ func (c *Config) sections() []section {
 		{"aws", c.AWS},
 		{"log", c.Log},
 		{"admin", c.Admin},
+		{"records", c.Store},
 		{"consumer", c.Consumer},
 	}
 }
