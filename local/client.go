@@ -43,8 +43,10 @@ func (c *Client) Do(r *http.Request) (*http.Response, error) {
 	select {
 	case <-x.started:
 	case <-r.Context().Done():
+	}
+	if err := r.Context().Err(); err != nil {
 		hangUp()
-		return nil, r.Context().Err()
+		return nil, err
 	}
 	return x.response()
 }

@@ -52,13 +52,14 @@ type Fault struct {
 // fate is what becomes of one call.
 type fate struct {
 	before, after time.Duration
-	hit           hit
+	mishap        mishap
 }
 
-type hit int
+// mishap is what hits a call.
+type mishap int
 
 const (
-	spared hit = iota
+	spared mishap = iota
 	throttled
 	failed
 	lostRequest
@@ -100,12 +101,15 @@ func (i *injector) next(operation string) fate {
 	i.since[operation]++
 	draw := i.faults.draw(operation, n)
 	out := f.latency(draw)
-	hit := f.hit(draw)
-	if hit == spared || n < f.Skip || f.Limit > 0 && i.hits[operation] >= f.Limit {
+	mishap := f.mishap(draw)
+	if (mishap == duplicated) != (operation == EventOperation) {
+		return out
+	}
+	if mishap == spared || n < f.Skip || f.Limit > 0 && i.hits[operation] >= f.Limit {
 		return out
 	}
 	i.hits[operation]++
-	out.hit = hit
+	out.mishap = mishap
 	return out
 }
 
@@ -132,11 +136,11 @@ func (f Fault) latency(draw *rand.Rand) fate {
 	return fate{before: total / 2, after: total - total/2}
 }
 
-func (f Fault) hit(draw *rand.Rand) hit {
+func (f Fault) mishap(draw *rand.Rand) mishap {
 	at := draw.Float64()
 	for _, share := range []struct {
-		of  float64
-		hit hit
+		of     float64
+		mishap mishap
 	}{
 		{f.Throttled, throttled},
 		{f.Failed, failed},
@@ -145,7 +149,7 @@ func (f Fault) hit(draw *rand.Rand) hit {
 		{f.Duplicated, duplicated},
 	} {
 		if at < share.of {
-			return share.hit
+			return share.mishap
 		}
 		at -= share.of
 	}
@@ -158,7 +162,7 @@ func (c call) suffer(f fate, rw http.ResponseWriter, r *http.Request) {
 	if !pause(r, f.before) {
 		panic(http.ErrAbortHandler)
 	}
-	switch f.hit {
+	switch f.mishap {
 	case throttled:
 		refuseThrottled(c.service, rw)
 	case failed:

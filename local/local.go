@@ -102,7 +102,7 @@ func New(c Config) *World {
 	w.S3 = s3.New(s3.Config{
 		Region: c.Region, Account: c.Account, Logger: c.Logger.Named("s3"), Rand: random,
 		Topics: w.SNS, Queues: bucketQueues{w.SQS},
-		DuplicateEvent: func(string) bool { return w.injector.next(EventOperation).hit == duplicated },
+		DuplicateEvent: func(string) bool { return w.injector.next(EventOperation).mishap == duplicated },
 	})
 	w.SES = ses.New(ses.Config{Region: c.Region, Logger: c.Logger.Named("ses"), Rand: random})
 	w.pages = w.newPages()
@@ -155,7 +155,8 @@ func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 func (w *World) Inject(f Faults) { w.injector.set(f) }
 
 // CallCounts says how often each operation was called so far, by its name such
-// as "sqs.ReceiveMessage"; calls that a fault hit count too.
+// as "sqs.ReceiveMessage"; calls that a fault hit count too. Under
+// EventOperation it counts the events of S3.
 func (w *World) CallCounts() map[string]int {
 	w.injector.mu.Lock()
 	defer w.injector.mu.Unlock()

@@ -186,24 +186,30 @@ func TestListen(t *testing.T) {
 	if got := clients.receive(t.Context(), t, a.IntakeURL); len(got) != 2 { // The test event is the first.
 		t.Errorf("received %q", got)
 	}
-	waiting := make(chan error, 1)
-	go func() {
-		_, err := clients.sqs.ReceiveMessage(t.Context(), &awssqs.ReceiveMessageInput{QueueUrl: &a.QueueURL, WaitTimeSeconds: 20})
-		waiting <- err
-	}()
-	for w.CallCounts()["sqs.ReceiveMessage"] < 2 {
-		time.Sleep(time.Millisecond)
-	}
 	w.Close()
-	if err := <-waiting; err != nil {
-		t.Errorf("a poll when the world is closed: %v", err)
-	}
 	if _, err := clients.sqs.SendMessage(t.Context(), in); err == nil {
 		t.Error("it still listens")
 	}
 	if _, err := w.Listen(t.Context(), "127.0.0.1:0"); err == nil {
 		t.Error("a closed world listens")
 	}
+}
+
+func TestCloseEndsPolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, a, clients := newWorld(t, local.Faults{})
+		start := time.Now()
+		waiting := make(chan error, 1)
+		go func() {
+			_, err := clients.sqs.ReceiveMessage(t.Context(), &awssqs.ReceiveMessageInput{QueueUrl: &a.QueueURL, WaitTimeSeconds: 20})
+			waiting <- err
+		}()
+		time.Sleep(time.Second)
+		w.Close()
+		if err := <-waiting; err != nil || time.Since(start) != time.Second {
+			t.Errorf("answered after %v: %v", time.Since(start), err)
+		}
+	})
 }
 
 func TestListenOnlyOnThisMachine(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -55,12 +56,21 @@ func checkAttribute(name string, a Attribute) error {
 		return invalidParameter("The message attribute '%s' has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String.", name)
 	case a.binary() && len(a.BinaryValue) == 0, !a.binary() && a.StringValue == "":
 		return invalidParameter("The message attribute '%s' must contain a non-empty message attribute value for message attribute type '%s'.", name, a.DataType)
+	case kind(a.DataType) == "Number" && !isNumber(a.StringValue):
+		return invalidParameter("Can't cast the value of message attribute '%s' to a number.", name)
 	case !xmlText(a.StringValue):
 		return invalidCharacters()
 	}
 	return nil
 }
 
+func isNumber(s string) bool {
+	_, err := strconv.ParseFloat(s, 64)
+	return err == nil
+}
+
+// wellFormedName says whether name has only alphanumeric characters,
+// underscores, hyphens and dots.
 func wellFormedName(name string) bool {
 	for _, c := range []byte(name) {
 		if !alphanumeric(c) && c != '_' && c != '-' && c != '.' {

@@ -33,21 +33,23 @@ func (s *Server) receive(ctx context.Context, url string, p *poll, wait *time.Du
 		s.mu.Unlock()
 		return nil, err
 	}
-	got := s.give(q, p)
 	if wait == nil {
 		wait = &q.settings.wait
 	}
 	timeout := *wait
-	if len(got) > 0 || timeout == 0 || s.closed {
-		err := q.overLimit(got)
-		s.unlock()
-		return got, err
+	r := result{leases: s.give(q, p)}
+	waits := len(r.leases) == 0 && timeout > 0 && !s.closed
+	if waits {
+		p.place = q.polls.PushBack(p)
+		s.touch(q)
+	} else {
+		r.err = q.overLimit(r.leases)
 	}
-	p.place = q.polls.PushBack(p)
-	s.touch(q)
 	s.unlock()
 
-	r := s.wait(ctx, q, p, timeout)
+	if waits {
+		r = s.wait(ctx, q, p, timeout)
+	}
 	if ctx.Err() != nil {
 		s.takeBack(q, r.leases)
 		return nil, ctx.Err()
@@ -123,7 +125,7 @@ func (s *Server) give(q *queue, p *poll) []lease {
 			return got
 		}
 	}
-	grave, _ := s.byARN(q.settings.redrive.target)
+	grave := s.graveOf(q)
 	taken, dead := q.messages.Take(p.limit, now, due, func(m *message) bool {
 		return grave != nil && m.ReceivesHere() >= q.settings.redrive.max
 	})
@@ -134,6 +136,18 @@ func (s *Server) give(q *queue, p *poll) []lease {
 		q.messages.Remember(p.attemptID, taken, now)
 	}
 	return taken
+}
+
+// graveOf is the dead-letter queue of q, or nil.
+func (s *Server) graveOf(q *queue) *queue {
+	if q.settings.redrive.target == "" {
+		return nil
+	}
+	grave, err := s.byARN(q.settings.redrive.target)
+	if err != nil {
+		return nil // Deleted since the policy was set: messages stay.
+	}
+	return grave
 }
 
 // overLimit is what a short poll of a standard queue is told that has as many

@@ -2,6 +2,10 @@ package sqs
 
 import (
 	"context"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,6 +104,19 @@ func TestAbandonedPollTakesNothing(t *testing.T) {
 		if n := got[0].Attributes["ApproximateReceiveCount"]; n != "1" {
 			t.Errorf("receive count %s", n)
 		}
+	})
+}
+
+func TestPollWhoseCallerHasGoneBefore(t *testing.T) {
+	inBubble(t, func(r rig) {
+		q := r.queue("q.fifo", nil)
+		r.send(q, "a", "a1")
+		ctx, leave := context.WithCancel(r.t.Context())
+		leave()
+		if got := <-r.poll(ctx, q, nil); got.refusal == nil || got.after != 0 {
+			t.Errorf("answered %+v", got)
+		}
+		r.want("receive", r.receive(q, 0, 30), "a1")
 	})
 }
 
@@ -236,5 +253,69 @@ func TestReceiveAttemptWaitsTwice(t *testing.T) {
 		r.want("second", (<-second).messages, "a1")
 		synctest.Wait()
 		r.want("and nobody else", r.receive(q, 0, 30), "")
+	})
+}
+
+// Many workers at once, that release, let expire, and leave their polls:
+// nothing is lost, and every group is deleted in its order.
+func TestManyWorkers(t *testing.T) {
+	inBubble(t, func(r rig) {
+		const groups, each, workers = 7, 30, 6
+		q := r.queue("q.fifo", nil)
+		var mu sync.Mutex
+		deleted := map[string][]int{}
+		left := groups * each
+		var all sync.WaitGroup
+		for worker := range workers {
+			chance := rand.New(rand.NewPCG(1, uint64(worker)))
+			all.Go(func() {
+				for {
+					mu.Lock()
+					done := left == 0
+					mu.Unlock()
+					if done {
+						return
+					}
+					ctx, leave := context.WithTimeout(r.t.Context(), time.Duration(chance.IntN(3000))*time.Millisecond)
+					var out receiveOutput
+					_ = r.call(ctx, "ReceiveMessage", receiveRequest(q, object{"WaitTimeSeconds": 2, "MaxNumberOfMessages": 1 + chance.IntN(10), "VisibilityTimeout": 5}), &out)
+					leave()
+					if chance.IntN(4) == 0 {
+						time.Sleep(6 * time.Second) // All of it expires.
+						continue
+					}
+					keep := chance.IntN(len(out.Messages) + 1)
+					for i, m := range slices.Backward(out.Messages) {
+						if i >= keep {
+							r.hide(q, m, 0)
+						}
+					}
+					for _, m := range out.Messages[:keep] {
+						r.delete(q, m)
+						n, err := strconv.Atoi(m.Body)
+						if err != nil {
+							t.Error(err)
+						}
+						mu.Lock()
+						group := m.Attributes["MessageGroupId"]
+						deleted[group] = append(deleted[group], n)
+						left--
+						mu.Unlock()
+					}
+				}
+			})
+		}
+		for i := range each {
+			for g := range groups {
+				r.send(q, "g"+strconv.Itoa(g), strconv.Itoa(i))
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		all.Wait()
+		for group, order := range deleted {
+			if len(order) != each || !slices.IsSorted(order) {
+				t.Errorf("%s: deleted %v", group, order)
+			}
+		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -234,7 +235,7 @@ func checkBatch[E any](entries []E, id func(E) string) error {
 	seen := map[string]bool{}
 	for _, e := range entries {
 		name := id(e)
-		if !wellFormedName(name) || len(name) > 80 {
+		if !wellFormedName(name) || strings.Contains(name, ".") || len(name) > 80 {
 			return refuseShape("InvalidBatchEntryId", "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.")
 		}
 		if seen[name] {

@@ -79,7 +79,7 @@ func TestRefusalsAreTyped(t *testing.T) {
 	refusedAs[*types.ResourceNotFoundException](t, "StartMessageMoveTask", err)
 	refusedAs[*types.EmptyBatchRequest](t, "no entry", batch([]types.SendMessageBatchRequestEntry{}...))
 	refusedAs[*types.BatchEntryIdsNotDistinct](t, "equal ids", batch(entry("a"), entry("a")))
-	refusedAs[*types.InvalidBatchEntryId](t, "bad id", batch(entry("a b")))
+	refusedAs[*types.InvalidBatchEntryId](t, "bad id", batch(entry("a.b")))
 	many := make([]types.SendMessageBatchRequestEntry, 11)
 	for i := range many {
 		many[i] = entry(fmt.Sprint(i))
@@ -152,6 +152,7 @@ func TestLimitsOfSend(t *testing.T) {
 		{"attribute without type", fifo, object{"MessageAttributes": object{"a": object{"StringValue": "v"}}}, "InvalidParameterValue"},
 		{"attribute of another type", fifo, object{"MessageAttributes": object{"a": object{"DataType": "Date", "StringValue": "v"}}}, "InvalidParameterValue"},
 		{"labelled type", fifo, object{"MessageAttributes": object{"a": object{"DataType": "Number.int", "StringValue": "1"}}}, "accepted"},
+		{"number that is none", fifo, object{"MessageAttributes": object{"a": object{"DataType": "Number", "StringValue": "one"}}}, "InvalidParameterValue"},
 		{"binary without value", fifo, object{"MessageAttributes": object{"a": object{"DataType": "Binary", "StringValue": "v"}}}, "InvalidParameterValue"},
 		{"trace", fifo, object{"MessageSystemAttributes": object{"AWSTraceHeader": text("Root=1")}}, "accepted"},
 		{"other system attribute", fifo, object{"MessageSystemAttributes": object{"SenderId": text("me")}}, "InvalidParameterValue"},
