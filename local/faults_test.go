@@ -147,10 +147,11 @@ func TestFaultsRepeatFromTheirSeed(t *testing.T) {
 		}
 		return strings.Join(all, ",")
 	}
-	if run(1) != run(1) {
+	first, again, other := run(1), run(1), run(2)
+	if first != again {
 		t.Error("two runs with one seed differ")
 	}
-	if run(1) == run(2) {
+	if first == other {
 		t.Error("two seeds do the same")
 	}
 }
