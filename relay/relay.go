@@ -20,6 +20,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -422,4 +423,20 @@ func (r *Relay) giveBack(messages []queue.Message) {
 func (r *Relay) backoff(receives int) time.Duration {
 	bound := min(5*time.Minute, time.Second<<min(receives, 9))
 	return time.Second + time.Duration(r.parts.Random()*float64(bound)).Round(time.Second)
+}
+
+// letterAttribute holds why a dead letter is one, as JSON, in the words of the
+// consumer's dead letters: a redrive reads both.
+const letterAttribute = "inreply"
+
+// letter is a message that is no notice, with the reason.
+func letter(n *notice) queue.Outgoing {
+	described, err := json.Marshal(map[string]any{
+		"message": n.message.ID, "reason": n.wrong.Error(), "tries": 1,
+		"receives": n.message.ReceiveCount, "at": time.Now().UTC(),
+	})
+	if err != nil {
+		panic(err) // Strings, numbers and a time always marshal.
+	}
+	return queue.Outgoing{Body: n.message.Body, Attributes: map[string]string{letterAttribute: string(described)}}
 }
