@@ -95,7 +95,7 @@ func (s *Server) refuse(w http.ResponseWriter, operation string, err error) {
 		fault = "Sender"
 	}
 	w.Header().Set("X-Amzn-Query-Error", e.Code+";"+fault)
-	s.answer(w, e.Status, map[string]string{"__type": "com.amazonaws.sqs#" + e.Shape(), "message": e.Message})
+	s.answer(w, e.Status, map[string]string{"__type": "com.amazonaws.sqs#" + e.shapeName(), "message": e.Message})
 }
 
 func (s *Server) answer(w http.ResponseWriter, status int, out any) {
@@ -216,9 +216,9 @@ type Error struct {
 // Error returns code and message.
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-// Shape is the error's name in the JSON protocol; SDKs pick their error type
+// shapeName is the error's name in the JSON protocol; SDKs pick their error type
 // by it.
-func (e *Error) Shape() string {
+func (e *Error) shapeName() string {
 	if e.shape != "" {
 		return e.shape
 	}
