@@ -1,0 +1,161 @@
+package mailer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"inreply/email"
+	"inreply/store"
+)
+
+// claim is the right to send the reply of a mail.
+type claim struct {
+	record store.MailRecord
+	etag   string
+}
+
+// knowledge is what this process knows of an open claim of its own: that SES was
+// never asked under it, or what SES answered.
+type knowledge struct {
+	token string
+	etag  string
+	sent  email.Sent // zero: SES has surely not taken the reply
+}
+
+// longestKnown is how many mails are known of at most.
+const longestKnown = 10_000
+
+func (m *Mailer) remember(mail string, k knowledge) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.known[mail]; !ok {
+		m.recent = append(m.recent, mail)
+	}
+	m.known[mail] = k
+	if len(m.recent) > longestKnown {
+		delete(m.known, m.recent[0])
+		m.recent = m.recent[1:]
+	}
+}
+
+func (m *Mailer) recall(mail string) (knowledge, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k, ok := m.known[mail]
+	return k, ok
+}
+
+func (m *Mailer) forget(mail string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.known, mail)
+}
+
+// over is when the owner of a claim cannot be asking SES any more.
+func (m *Mailer) over(r store.MailRecord) time.Time {
+	return r.Until.Add(m.config.Timeout)
+}
+
+// claim gets the right to send the reply, or returns the record of a reply that
+// was sent.
+func (m *Mailer) claim(ctx context.Context, mail string) (claim, error) {
+	mine := store.MailRecord{Token: m.newID(), Until: time.Now().Add(m.config.Claim).UTC()}
+	etag, err := m.records.CreateMail(ctx, mail, mine)
+	if err == nil {
+		return claim{mine, etag}, nil
+	}
+	if !errors.Is(err, store.ErrExists) {
+		// It may have been written all the same. SES was not asked under it.
+		m.remember(mail, knowledge{token: mine.Token})
+		return claim{}, fmt.Errorf("write the record: %w", err)
+	}
+	for {
+		found, etag, err := m.records.Mail(ctx, mail)
+		if errors.Is(err, store.ErrMissing) {
+			return claim{}, errors.New("the record is there and gone again")
+		}
+		if err != nil {
+			return claim{}, fmt.Errorf("read the record: %w", err)
+		}
+		// The SDK asks again when an answer is lost, and then meets its own write.
+		if found.SES != "" || found.Token == mine.Token {
+			return claim{found, etag}, nil
+		}
+		if mine, err = m.takeOver(mail, found); err != nil {
+			return claim{}, err
+		}
+		etag, err = m.records.ReplaceMail(ctx, mail, etag, mine)
+		if err == nil {
+			return claim{mine, etag}, nil
+		}
+		if !errors.Is(err, store.ErrChanged) {
+			m.remember(mail, knowledge{token: mine.Token})
+			return claim{}, fmt.Errorf("write the record: %w", err)
+		}
+	}
+}
+
+// takeOver is the claim that may follow what was found, if any may.
+func (m *Mailer) takeOver(mail string, found store.MailRecord) (store.MailRecord, error) {
+	next := found
+	next.Token, next.Until = m.newID(), time.Now().Add(m.config.Claim).UTC()
+	if found.Token == "" {
+		return next, nil
+	}
+	if k, ok := m.recall(mail); ok && k.token == found.Token && k.sent.ID == "" {
+		return next, nil
+	}
+	if wait := time.Until(m.over(found)); wait > 0 {
+		return next, &refusal{err: errors.New("another process may be answering this mail"), after: wait}
+	}
+	if m.config.Unknown == DeadLetter {
+		return next, &refusal{err: errors.New("SES was asked to send the reply and its answer is not known"), permanent: true}
+	}
+	next.Unknown = true
+	return next, nil
+}
+
+// abandon gives a claim up under which SES has taken nothing. If that cannot be
+// written, this process knows it all the same.
+func (m *Mailer) abandon(ctx context.Context, mail string, c claim) {
+	m.remember(mail, knowledge{token: c.record.Token})
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	free := c.record
+	free.Token, free.Until = "", time.Time{}
+	if _, err := m.records.ReplaceMail(ctx, mail, c.etag, free); err == nil {
+		m.forget(mail)
+	}
+}
+
+// commit writes down that the reply was sent. It goes on when the mail's own
+// time is over: the reply is out, and nobody else knows.
+func (m *Mailer) commit(ctx context.Context, r *email.Reply, k knowledge) (email.Sent, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	record := store.MailRecord{Token: k.token, SES: k.sent.ID, SentAt: k.sent.At, To: k.sent.To, Unknown: k.sent.Unknown}
+	etag := k.etag
+	for {
+		_, err := m.records.ReplaceMail(ctx, r.Mail, etag, record)
+		if err == nil {
+			m.forget(r.Mail)
+			return k.sent, nil
+		}
+		if !errors.Is(err, store.ErrChanged) {
+			return k.sent, fmt.Errorf("commit the reply: %w", err)
+		}
+		// Somebody counted a try, or our own write was answered twice, or the claim
+		// ran out and another has taken it over.
+		found, now, err := m.records.Mail(ctx, r.Mail)
+		if err != nil {
+			return k.sent, fmt.Errorf("commit the reply: %w", err)
+		}
+		if found.SES != "" {
+			m.forget(r.Mail)
+			return k.sent, nil
+		}
+		record.Tries, etag = found.Tries, now
+	}
+}
