@@ -123,17 +123,14 @@ func TestTheEnvironmentOverrides(t *testing.T) {
 	}
 }
 
-// The shipped files hold what their users start from.
+// The shipped files are what their users start from.
 func TestShippedFiles(t *testing.T) {
 	for _, shipped := range []struct {
 		name string
 		text []byte
 	}{{"local.yaml", Local()}, {"fargate.yaml", Fargate()}} {
 		t.Run(shipped.name, func(t *testing.T) {
-			if _, err := Parse(shipped.name, shipped.text, nil); err != nil {
-				t.Error(err)
-			}
-			onDisk, err := Load(shipped.name, nil)
+			config, err := Load(shipped.name, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -141,10 +138,39 @@ func TestShippedFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(onDisk, embedded); diff != "" {
+			if diff := cmp.Diff(config, embedded); diff != "" {
 				t.Errorf("the embedded file differs:\n%s", diff)
 			}
+			// "#key: value" shows a default, so taking the # away changes nothing.
+			shown := regexp.MustCompile(`(?m)^( *)#(\w)`).ReplaceAll(shipped.text, []byte("$1$2"))
+			withDefaults, err := Parse(shipped.name, shown, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(config, withDefaults); diff != "" {
+				t.Errorf("what the comments show are not the defaults:\n%s", diff)
+			}
+			everySettingIsShown(t, shown)
 		})
+	}
+}
+
+// everySettingIsShown complains of settings that a file does not have, so that
+// nobody needs another list to know what there is.
+func everySettingIsShown(t *testing.T, text []byte) {
+	t.Helper()
+	v, err := newValidator()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, broken := grow("shown.yaml", text)
+	if broken != nil {
+		t.Fatal(broken)
+	}
+	for _, p := range v.variables() {
+		if _, _, _, there := shown.find(p); !there {
+			t.Errorf("%s is not shown", p)
+		}
 	}
 }
 

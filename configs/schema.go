@@ -34,6 +34,7 @@ type schema struct {
 	Items      *schema            `json:"items"`
 	Others     others             `json:"additionalProperties"`
 	Pattern    string             `json:"pattern"`
+	Enum       []string           `json:"enum"`
 	WriteOnly  bool               `json:"writeOnly"` // a secret: its value is never shown
 }
 

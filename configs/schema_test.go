@@ -20,6 +20,10 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v4"
+
+	"inreply/mailer"
+	"inreply/relay"
 )
 
 var update = flag.Bool("update", false, "write configs/schema.json anew from the Go types")
@@ -28,7 +32,7 @@ var update = flag.Bool("update", false, "write configs/schema.json anew from the
 // defaults, and their doc comments as descriptions.
 func TestSchemaIsInStepWithTheTypes(t *testing.T) {
 	g := &generator{t: t, packages: map[string]map[string]*ast.File{}}
-	generated := g.of(reflect.ValueOf(Defaults()), "The settings of inreply.")
+	generated := g.of(nil, reflect.ValueOf(Defaults()), "The settings of inreply.")
 	generated["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	generated["title"] = "inreply"
 	generated["type"] = "object"
@@ -93,14 +97,71 @@ func TestEverySettingHasAVariableOfItsOwn(t *testing.T) {
 	}
 }
 
+// closedSets are the settings that can be only one of a few words and do not say
+// so by a type of their own. Validate decides; see TestWordsAreWhatIsValid.
+func closedSets() map[string][]string {
+	return map[string][]string{
+		"relay.group":    {relay.GroupSender, relay.GroupRecipient, relay.GroupPrefix, relay.GroupKey},
+		"mailer.unknown": {mailer.Resend, mailer.DeadLetter},
+	}
+}
+
+// The schema names the words of a setting that has only a few, and Validate takes
+// these and no others.
+func TestWordsAreWhatIsValid(t *testing.T) {
+	v, err := newValidator()
+	if err != nil {
+		t.Fatal(err)
+	}
+	complained := func(p path, word string) bool {
+		config, err := Parse("local.yaml", Local(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		setting(t, reflect.ValueOf(&config).Elem(), p).SetString(word)
+		empty := &tree{root: &yaml.Node{Kind: yaml.MappingNode}}
+		return slices.ContainsFunc(config.validate(empty, nil), func(f *fault) bool { return f.path == p.String() })
+	}
+	tried := 0
+	for _, p := range v.variables() {
+		words := v.at(p).Enum
+		for _, word := range words {
+			if complained(p, word) {
+				t.Errorf("%s: the schema has %q, which is not valid", p, word)
+			}
+		}
+		if len(words) > 0 && !complained(p, "none-of-these") {
+			t.Errorf("%s: Validate takes any word", p)
+		}
+		tried += len(words)
+	}
+	if tried == 0 {
+		t.Error("no setting has words")
+	}
+}
+
+// setting is the field at a path.
+func setting(t *testing.T, v reflect.Value, p path) reflect.Value {
+	t.Helper()
+	for _, key := range p {
+		of := v
+		for i := range of.NumField() {
+			if of.Type().Field(i).Tag.Get("yaml") == key {
+				v = of.Field(i)
+			}
+		}
+	}
+	return v
+}
+
 // generator writes the schema of a Go value: types, defaults and comments.
 type generator struct {
 	t        *testing.T
 	packages map[string]map[string]*ast.File // by import path and file name
 }
 
-// of is the schema of v, which holds the defaults.
-func (g *generator) of(v reflect.Value, description string) map[string]any {
+// of is the schema of the setting at a path: v holds its default.
+func (g *generator) of(at path, v reflect.Value, description string) map[string]any {
 	s := map[string]any{}
 	if description != "" {
 		s["description"] = description
@@ -126,6 +187,12 @@ func (g *generator) of(v reflect.Value, description string) map[string]any {
 		if closed := g.constants(typ); len(closed) > 0 {
 			s["enum"] = closed
 		}
+		if closed := closedSets()[at.String()]; len(closed) > 0 {
+			s["enum"] = closed
+		}
+		if last := at[len(at)-1]; strings.HasSuffix(last, "secret") || strings.HasSuffix(last, "_key") {
+			s["writeOnly"] = true
+		}
 	case reflect.Bool:
 		s["type"] = "boolean"
 	case reflect.Int, reflect.Int64:
@@ -134,21 +201,21 @@ func (g *generator) of(v reflect.Value, description string) map[string]any {
 		s["type"] = "number"
 	case reflect.Slice:
 		s["type"] = []string{"array", "null"}
-		s["items"] = g.of(reflect.Zero(typ.Elem()), "")
+		s["items"] = g.of(at.with("0"), reflect.Zero(typ.Elem()), "")
 	case reflect.Map:
 		s["type"] = []string{"object", "null"}
-		s["additionalProperties"] = g.of(reflect.Zero(typ.Elem()), "")
+		s["additionalProperties"] = g.of(at.with("0"), reflect.Zero(typ.Elem()), "")
 	case reflect.Struct:
 		s["type"] = []string{"object", "null"}
 		s["additionalProperties"] = false
-		s["properties"] = g.fields(v)
+		s["properties"] = g.fields(at, v)
 	default:
 		g.t.Fatalf("%s: no schema for a setting of this kind", typ)
 	}
 	return s
 }
 
-func (g *generator) fields(v reflect.Value) map[string]any {
+func (g *generator) fields(at path, v reflect.Value) map[string]any {
 	all := map[string]any{}
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
@@ -164,7 +231,7 @@ func (g *generator) fields(v reflect.Value) map[string]any {
 		if description == "" && field.Type.Kind() == reflect.Struct {
 			description = g.comment(field.Type, "")
 		}
-		all[key] = g.of(v.Field(i), cmp.Or(description, g.comment(v.Type(), "")))
+		all[key] = g.of(at.with(key), v.Field(i), cmp.Or(description, g.comment(v.Type(), "")))
 	}
 	return all
 }
