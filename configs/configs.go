@@ -46,6 +46,7 @@ import (
 	"inreply/consumer"
 	"inreply/email"
 	"inreply/mailer"
+	"inreply/processing"
 	"inreply/relay"
 	"inreply/store"
 )
@@ -53,27 +54,29 @@ import (
 // Config is everything that can be set. The zero value is not useful: start from
 // [Defaults].
 type Config struct {
-	AWS      AWS             `yaml:"aws"`      // where AWS is, and as whom it is asked
-	Log      Log             `yaml:"log"`      // what is logged, and in which form
-	Admin    Admin           `yaml:"admin"`    // health on a port of its own
-	Store    store.Config    `yaml:"records"`  // where is remembered which mails were answered
-	Relay    relay.Config    `yaml:"relay"`    // from the intake queue to the FIFO topic
-	Consumer consumer.Config `yaml:"consumer"` // the FIFO queue: tries, leases, stopping
-	Email    email.Config    `yaml:"email"`    // what is still taken for a mail
-	Mailer   mailer.Config   `yaml:"mailer"`   // what is sent, and as whom
+	AWS        AWS               `yaml:"aws"`        // where AWS is, and as whom it is asked
+	Log        Log               `yaml:"log"`        // what is logged, and in which form
+	Admin      Admin             `yaml:"admin"`      // health on a port of its own
+	Store      store.Config      `yaml:"records"`    // where is remembered which mails were answered
+	Relay      relay.Config      `yaml:"relay"`      // from the intake queue to the FIFO topic
+	Consumer   consumer.Config   `yaml:"consumer"`   // the FIFO queue: tries, leases, stopping
+	Email      email.Config      `yaml:"email"`      // what is still taken for a mail
+	Processing processing.Config `yaml:"processing"` // who is answered, and by what
+	Mailer     mailer.Config     `yaml:"mailer"`     // what is sent, and as whom
 }
 
 // Defaults are the settings where the file and the environment say nothing. They
 // are not valid by themselves: nobody can guess the queue's name.
 func Defaults() Config {
 	return Config{
-		Log:      Log{Level: LevelInfo, Format: FormatJSON},
-		Admin:    Admin{Listen: "127.0.0.1:8080"},
-		Store:    store.Defaults(),
-		Relay:    relay.Defaults(),
-		Consumer: consumer.Defaults(),
-		Email:    email.Defaults(),
-		Mailer:   mailer.Defaults(),
+		Log:        Log{Level: LevelInfo, Format: FormatJSON},
+		Admin:      Admin{Listen: "127.0.0.1:8080"},
+		Store:      store.Defaults(),
+		Relay:      relay.Defaults(),
+		Consumer:   consumer.Defaults(),
+		Email:      email.Defaults(),
+		Processing: processing.Defaults(),
+		Mailer:     mailer.Defaults(),
 	}
 }
 
@@ -92,6 +95,7 @@ func (c *Config) sections() []section {
 		{"relay", c.Relay},
 		{"consumer", c.Consumer},
 		{"email", c.Email},
+		{"processing", c.Processing},
 		{"mailer", c.Mailer},
 	}
 }

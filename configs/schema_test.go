@@ -22,7 +22,9 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v4"
 
+	"inreply/email"
 	"inreply/mailer"
+	"inreply/processing"
 	"inreply/relay"
 )
 
@@ -100,9 +102,13 @@ func TestEverySettingHasAVariableOfItsOwn(t *testing.T) {
 // closedSets are the settings that can be only one of a few words and do not say
 // so by a type of their own. Validate decides; see TestWordsAreWhatIsValid.
 func closedSets() map[string][]string {
+	trust := []string{string(email.DMARC), string(email.Aligned), string(email.Any)}
 	return map[string][]string{
-		"relay.group":    {relay.GroupSender, relay.GroupRecipient, relay.GroupPrefix, relay.GroupKey},
-		"mailer.unknown": {mailer.Resend, mailer.DeadLetter},
+		"processing.unrouted":               {processing.UnroutedSilent, processing.UnroutedDeadLetter},
+		"processing.policy.trust":           trust,
+		"processing.routes[0].policy.trust": trust,
+		"relay.group":                       {relay.GroupSender, relay.GroupRecipient, relay.GroupPrefix, relay.GroupKey},
+		"mailer.unknown":                    {mailer.Resend, mailer.DeadLetter},
 	}
 }
 
@@ -166,11 +172,13 @@ func (g *generator) of(at path, v reflect.Value, description string) map[string]
 	if description != "" {
 		s["description"] = description
 	}
-	if !v.IsZero() && v.Kind() != reflect.Struct {
+	if v.Kind() != reflect.Struct && v.Kind() != reflect.Slice && !v.IsZero() {
 		s["default"] = v.Interface()
 	}
 	typ := v.Type()
 	switch {
+	case typ.Kind() == reflect.Pointer:
+		return g.of(at, reflect.Zero(typ.Elem()), description)
 	case typ == reflect.TypeFor[time.Duration]():
 		s["type"], s["pattern"] = "string", duration
 		if d := v.Interface().(time.Duration); d != 0 {
