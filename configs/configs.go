@@ -47,6 +47,7 @@ import (
 	"inreply/email"
 	"inreply/mailer"
 	"inreply/processing"
+	"inreply/processing/digest"
 	"inreply/relay"
 	"inreply/store"
 )
@@ -62,6 +63,7 @@ type Config struct {
 	Consumer   consumer.Config   `yaml:"consumer"`   // the FIFO queue: tries, leases, stopping
 	Email      email.Config      `yaml:"email"`      // what is still taken for a mail
 	Processing processing.Config `yaml:"processing"` // who is answered, and by what
+	Digest     digest.Config     `yaml:"digest"`     // the processor that summarizes CSV attachments
 	Mailer     mailer.Config     `yaml:"mailer"`     // what is sent, and as whom
 }
 
@@ -76,6 +78,7 @@ func Defaults() Config {
 		Consumer:   consumer.Defaults(),
 		Email:      email.Defaults(),
 		Processing: processing.Defaults(),
+		Digest:     digest.Defaults(),
 		Mailer:     mailer.Defaults(),
 	}
 }
@@ -96,6 +99,7 @@ func (c *Config) sections() []section {
 		{"consumer", c.Consumer},
 		{"email", c.Email},
 		{"processing", c.Processing},
+		{"digest", c.Digest},
 		{"mailer", c.Mailer},
 	}
 }
