@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -99,11 +98,13 @@ func TestEverySettingHasAVariableOfItsOwn(t *testing.T) {
 	}
 }
 
-// closedSets are the settings that can be only one of a few words and do not say
-// so by a type of their own. Validate decides; see TestWordsAreWhatIsValid.
+// closedSets are the words that a setting may be, where it may be only a few.
+// Validate decides; see TestWordsAreWhatIsValid.
 func closedSets() map[string][]string {
 	trust := []string{string(email.DMARC), string(email.Aligned), string(email.Any)}
 	return map[string][]string{
+		"log.level":                         {LevelDebug, LevelInfo, LevelWarn, LevelError},
+		"log.format":                        {FormatJSON, FormatConsole},
 		"processing.unrouted":               {processing.UnroutedSilent, processing.UnroutedDeadLetter},
 		"processing.policy.trust":           trust,
 		"processing.routes[0].policy.trust": trust,
@@ -192,9 +193,6 @@ func (g *generator) of(at path, v reflect.Value, description string) map[string]
 	switch typ.Kind() {
 	case reflect.String:
 		s["type"] = "string"
-		if closed := g.constants(typ); len(closed) > 0 {
-			s["enum"] = closed
-		}
 		if closed := closedSets()[at.String()]; len(closed) > 0 {
 			s["enum"] = closed
 		}
@@ -275,34 +273,6 @@ func (g *generator) comment(typ reflect.Type, field string) string {
 		}
 	}
 	return strings.Join(strings.Fields(said), " ")
-}
-
-// constants are the values of a string type that its package declares: all that
-// a setting of this type may be.
-func (g *generator) constants(typ reflect.Type) []string {
-	if typ.PkgPath() == "" {
-		return nil
-	}
-	var all []string
-	for _, d := range g.declarations(typ.PkgPath()) {
-		for _, spec := range d.Specs {
-			declared, ok := spec.(*ast.ValueSpec)
-			if !ok {
-				continue
-			}
-			if of, ok := declared.Type.(*ast.Ident); !ok || of.Name != typ.Name() {
-				continue
-			}
-			for _, value := range declared.Values {
-				text, err := strconv.Unquote(value.(*ast.BasicLit).Value)
-				if err != nil {
-					g.t.Fatal(err)
-				}
-				all = append(all, text)
-			}
-		}
-	}
-	return all
 }
 
 // types are the declared types. The comment above a declaration of one type

@@ -59,36 +59,30 @@ func isURL(s string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
-// Level is the least important log line that is still written.
-type Level string
-
-// The levels, from the most lines to the fewest.
+// The least important log line that is still written.
 const (
-	LevelDebug Level = "debug"
-	LevelInfo  Level = "info"
-	LevelWarn  Level = "warn"
-	LevelError Level = "error"
+	LevelDebug = "debug"
+	LevelInfo  = "info"
+	LevelWarn  = "warn"
+	LevelError = "error"
 )
 
-// Format is the form of a log line.
-type Format string
-
-// The formats of log lines.
+// The form of a log line.
 const (
-	FormatJSON    Format = "json"    // for machines: one object a line
-	FormatConsole Format = "console" // for people
+	FormatJSON    = "json"    // for machines: one object a line
+	FormatConsole = "console" // for people
 )
 
 // Log says what is logged, and in which form.
 type Log struct {
-	Level  Level  `yaml:"level"`  // the least important line that is still written
-	Format Format `yaml:"format"` // json for machines, console for people
+	Level  string `yaml:"level"`  // the least important line that is still written
+	Format string `yaml:"format"` // json for machines, console for people
 }
 
 // Validate reports everything that is wrong with the settings, each by its key.
 func (l Log) Validate() error {
 	var faults []error
-	if !slices.Contains([]Level{LevelDebug, LevelInfo, LevelWarn, LevelError}, l.Level) {
+	if !slices.Contains([]string{LevelDebug, LevelInfo, LevelWarn, LevelError}, l.Level) {
 		faults = append(faults, fmt.Errorf("level: %q is none of debug, info, warn, error", l.Level))
 	}
 	if l.Format != FormatJSON && l.Format != FormatConsole {
