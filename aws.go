@@ -1,0 +1,100 @@
+package inreply
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/ses"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"inreply/configs"
+)
+
+// Clients are the AWS clients of a daemon. Each may have a region and an
+// endpoint of its own: SES often sits elsewhere than the rest.
+type Clients struct {
+	SQS *sqs.Client
+	SNS *sns.Client
+	S3  *s3.Client
+	SES *ses.Client
+}
+
+// NewClients makes the clients from the usual AWS environment (profiles, task
+// roles, AWS_ENDPOINT_URL), overridden by settings.
+func NewClients(ctx context.Context, settings configs.AWS) (Clients, error) {
+	var options []func(*awsconfig.LoadOptions) error
+	if settings.Region != "" {
+		options = append(options, awsconfig.WithRegion(settings.Region))
+	}
+	if settings.Profile != "" {
+		options = append(options, awsconfig.WithSharedConfigProfile(settings.Profile))
+	}
+	config, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return Clients{}, fmt.Errorf("load the AWS configuration: %w", err)
+	}
+	if settings.Endpoint != "" {
+		config.BaseEndpoint = aws.String(settings.Endpoint)
+	}
+	client, ok := config.HTTPClient.(*awshttp.BuildableClient)
+	if !ok {
+		client = awshttp.NewBuildableClient()
+	}
+	// One long poll, delete or extension at a time for each slot, all to one
+	// host: the SDK's limit of idle connections would open a new one for most.
+	client = client.WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConns = 0
+		t.MaxIdleConnsPerHost = 512
+	})
+	return ClientsFrom(config, client, settings), nil
+}
+
+// ClientsFrom makes the clients from an AWS configuration and an HTTP client,
+// which may be one that never leaves the process.
+func ClientsFrom(config aws.Config, client aws.HTTPClient, settings configs.AWS) Clients {
+	config.HTTPClient = KeepResponses(client)
+	at := func(e configs.Endpoint) aws.Config {
+		c := config.Copy()
+		if e.Region != "" {
+			c.Region = e.Region
+		}
+		if e.Endpoint != "" {
+			c.BaseEndpoint = aws.String(e.Endpoint)
+		}
+		return c
+	}
+	storage := at(settings.S3)
+	return Clients{
+		SQS: sqs.NewFromConfig(at(settings.SQS)),
+		SNS: sns.NewFromConfig(at(settings.SNS)),
+		S3: s3.NewFromConfig(storage, func(o *s3.Options) {
+			// An endpoint of one's own seldom has a wildcard name for buckets.
+			o.UsePathStyle = storage.BaseEndpoint != nil
+		}),
+		SES: ses.NewFromConfig(at(settings.SES)),
+	}
+}
+
+// KeepResponses mends an HTTP client for the AWS SDK. smithy-go closes the body
+// of a request as soon as the header of its response is there, and from then on
+// the body's WriteTo answers io.EOF. The write loop of net/http takes that for a
+// failed write and closes the connection, and what is left of the response is
+// lost: for a ReceiveMessage, up to ten leased messages. Without a WriteTo,
+// net/http reads the body, and Read has no such fault.
+func KeepResponses(client aws.HTTPClient) aws.HTTPClient { return keeping{client} }
+
+type keeping struct{ client aws.HTTPClient }
+
+func (k keeping) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = struct{ io.ReadCloser }{r.Body}
+	}
+	return k.client.Do(r)
+}

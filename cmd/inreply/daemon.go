@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"inreply"
+	"inreply/configs"
+)
+
+// daemon runs the daemon alone, until a signal ends it.
+func (a app) daemon(ctx context.Context) error {
+	config, err := configs.Load(a.config, a.environ)
+	if err != nil {
+		return err
+	}
+	log, err := newLogger(config.Log, a.stderr)
+	if err != nil {
+		return err
+	}
+	clients, err := inreply.NewClients(ctx, config.AWS)
+	if err != nil {
+		return err
+	}
+	// Before the queues are asked: a port in use must leave nothing half-started.
+	listener, err := listenAdmin(config.Admin)
+	if err != nil {
+		return err
+	}
+	starting, cancel := context.WithTimeout(ctx, 30*time.Second)
+	d, err := inreply.New(starting, config, clients, inreply.Parts{Logger: log})
+	cancel()
+	if err != nil {
+		return errors.Join(err, closeListener(listener))
+	}
+	log.Info("started", zap.String("version", version), zap.String("queue", config.Consumer.Queue), zap.String("admin", config.Admin.Listen))
+	stopAdmin := serveAdmin(listener, d, log)
+	defer stopAdmin()
+	return d.Run(ctx)
+}
+
+// prober is what the admin port shows of a daemon.
+type prober interface {
+	Alive() error
+	Ready() error
+}
+
+// listenAdmin opens the admin port, or returns nil where the settings have none.
+func listenAdmin(admin configs.Admin) (net.Listener, error) {
+	if admin.Listen == "" {
+		return nil, nil //nolint:nilnil // no listener is a setting, not a fault
+	}
+	listener, err := net.Listen("tcp", admin.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("admin.listen: %s cannot be listened on: %w: choose another address, or leave it empty for none", admin.Listen, err)
+	}
+	return listener, nil
+}
+
+func closeListener(l net.Listener) error {
+	if l == nil {
+		return nil
+	}
+	return l.Close()
+}
+
+// serveAdmin serves /livez and /readyz. The function it returns ends that.
+func serveAdmin(listener net.Listener, p prober, log *zap.Logger) (stop func()) {
+	if listener == nil {
+		return func() {}
+	}
+	server := &http.Server{Handler: adminHandler(p), ReadHeaderTimeout: 5 * time.Second}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("the admin port failed", zap.Error(err))
+		}
+	}()
+	return func() {
+		_ = server.Close()
+		<-done
+	}
+}
+
+func adminHandler(p prober) http.Handler {
+	mux := http.NewServeMux()
+	probe := func(ask func() error) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			if err := ask(); err != nil {
+				http.Error(w, err.Error(), http.StatusServiceUnavailable)
+				return
+			}
+			fmt.Fprintln(w, "ok")
+		}
+	}
+	mux.HandleFunc("GET /livez", probe(p.Alive))
+	mux.HandleFunc("GET /readyz", probe(p.Ready))
+	return mux
+}
+
+// checkHealth asks a running daemon's /livez, so that a container without a
+// shell can be its own health check.
+func (a app) checkHealth(ctx context.Context) error {
+	if a.config == "" {
+		return errors.New("--healthcheck needs --config: it names the admin port")
+	}
+	config, err := configs.Load(a.config, a.environ)
+	if err != nil {
+		return err
+	}
+	if config.Admin.Listen == "" {
+		return errors.New("admin.listen is empty: there is no port to ask")
+	}
+	host, port, err := net.SplitHostPort(config.Admin.Listen)
+	if err != nil {
+		return fmt.Errorf("read admin.listen: %w", err)
+	}
+	if host == "" || host == "0.0.0.0" || host == "::" {
+		host = "127.0.0.1"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/livez", nil)
+	if err != nil {
+		return fmt.Errorf("make the request: %w", err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", request.URL, err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s", request.URL, response.Status)
+	}
+	return nil
+}

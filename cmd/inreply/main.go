@@ -1,0 +1,136 @@
+// Command inreply answers e-mail with what an application says.
+//
+//	inreply --local mail.eml ...   AWS on this machine, the mails through it, their answers
+//	inreply --local                the same, serving on
+//	inreply --config FILE          the daemon, against AWS or whatever endpoint FILE names
+//	inreply --redrive ...          dead letters back to where they failed
+//
+// Here are flags, environment and signals, and nothing else: what happens is in
+// the packages.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is stamped by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// Exit codes: what a script can tell apart.
+const (
+	exitOK     = 0
+	exitFailed = 1 // it could not start, or not go on
+	exitDead   = 2 // a mail was dead-lettered
+)
+
+// coded is an error with an exit code of its own.
+type coded struct {
+	error
+	code int
+}
+
+// run is main with the outside world passed in.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	command := newCommand(environ, stdout, stderr)
+	command.SetArgs(args)
+	command.SetOut(stdout)
+	command.SetErr(stderr)
+	err := command.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "inreply: %v\n", err)
+	if c, ok := errors.AsType[*coded](err); ok {
+		return c.code
+	}
+	return exitFailed
+}
+
+// flags are what the command line may say.
+type flags struct {
+	config      string
+	local       bool
+	listen      string
+	smtp        string
+	out         string
+	verdicts    []string
+	healthcheck bool
+	redrive     redriveFlags
+}
+
+func newCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
+	var f flags
+	command := &cobra.Command{
+		Use:   "inreply [--local [MAIL...] | --config FILE | --redrive]",
+		Short: "inreply answers e-mail with what your application says",
+		Example: `  inreply --local samples/sales-2026q3.eml    send a mail through AWS on this machine
+  inreply --local                             serve on, with an SMTP address to mail to
+  inreply --config configs/fargate.yaml       run the daemon
+  inreply --config FILE --redrive --dry-run   list dead letters and why they are dead`,
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(command *cobra.Command, args []string) error {
+			a := app{flags: f, environ: environ, stdout: stdout, stderr: stderr}
+			return a.run(command.Context(), args)
+		},
+	}
+	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return fmt.Errorf("%w; inreply --help lists the flags", err)
+	})
+	set := command.Flags()
+	set.SortFlags = false
+	set.BoolVar(&f.local, "local", false, "start AWS in this process, on loopback; with MAIL files, send them through and exit")
+	set.StringVar(&f.config, "config", "", "settings `FILE` (YAML); with --local, instead of the built-in ones")
+	set.StringVar(&f.listen, "listen", "127.0.0.1:4570", "with --local and no mails: `ADDRESS` of the AWS endpoint")
+	set.StringVar(&f.smtp, "smtp", "127.0.0.1:2525", "with --local and no mails: `ADDRESS` that takes mail")
+	set.StringVar(&f.out, "out", "inreply-out", "with --local: `FOLDER` for the replies")
+	set.StringSliceVar(&f.verdicts, "verdict", nil, "with --local: what SES says of the mails, such as `dmarc=fail` (spam, virus, spf, dkim, dmarc; default pass)")
+	set.BoolVar(&f.healthcheck, "healthcheck", false, "ask a running daemon's admin port whether it is alive, for a container's health check")
+	f.redrive.register(set)
+	return command
+}
+
+// app is one invocation.
+type app struct {
+	flags
+	environ []string
+	stdout  io.Writer
+	stderr  io.Writer
+}
+
+func (a app) run(ctx context.Context, args []string) error {
+	if len(args) > 0 && !a.local {
+		return fmt.Errorf("%s: mails are only taken with --local", args[0])
+	}
+	switch {
+	case a.healthcheck:
+		return a.checkHealth(ctx)
+	case a.local && a.redrive.on:
+		return errors.New("--redrive needs --config: a --local that starts now has no dead letters")
+	case a.local && len(args) > 0:
+		return a.localMails(ctx, args)
+	case a.local:
+		return a.localServe(ctx)
+	case a.config == "":
+		return errors.New("say --local to try it on this machine, or --config FILE to run the daemon")
+	case a.redrive.on:
+		return a.runRedrive(ctx)
+	}
+	return a.daemon(ctx)
+}

@@ -1,0 +1,205 @@
+// Package inreply turns e-mail into an API: a customer mails an application,
+// and the application's answer comes back as a reply.
+//
+//	SES -> S3 -> S3 event -> SNS -> SQS -> relay -> SNS FIFO -> SQS FIFO -> consumer
+//	    -> email -> processing -> your application -> mailer -> SES -> delete
+//
+// This package is the one place that wires everything. [New] takes settings and
+// AWS clients, asks AWS whether the queues are what they must be, and returns a
+// [Daemon]; [Daemon.Run] works until its context ends. The command in
+// cmd/inreply adds flags, signals and an admin port, and nothing else, so a Go
+// program may embed the same daemon, with processors of its own.
+package inreply
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	randv2 "math/rand/v2"
+	"strings"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"inreply/configs"
+	"inreply/consumer"
+	"inreply/email"
+	"inreply/mailer"
+	"inreply/processing"
+	"inreply/processing/digest"
+	"inreply/queue"
+	"inreply/relay"
+	"inreply/store"
+)
+
+// Parts are what a daemon can be given beside settings and clients. Every zero
+// field has a default.
+type Parts struct {
+	Logger *zap.Logger  // default: silent
+	Meter  metric.Meter // default: none
+
+	// Processors are added to the built-in ones, by the name that a route uses.
+	Processors map[string]processing.Processor
+
+	// Random and NewID make jitter and identifiers. Tests replace them.
+	Random func() float64
+	NewID  func() string
+}
+
+// Daemon is inreply, wired and not yet running.
+type Daemon struct {
+	relay    *relay.Relay // nil where AWS does the relaying
+	consumer *consumer.Consumer
+	log      *zap.Logger
+}
+
+// New wires a daemon. It asks AWS about the queues that the settings name, and
+// its error lists every problem that it found, and how to mend each.
+func New(ctx context.Context, config configs.Config, clients Clients, parts Parts) (*Daemon, error) {
+	parts = parts.withDefaults()
+	d := &Daemon{log: parts.Logger}
+	records := store.NewRecords(store.New(clients.S3), config.Store)
+
+	handle, err := newProcessing(config, clients, records, parts)
+	if err != nil {
+		return nil, err
+	}
+	var faults []error
+	if d.consumer, err = newConsumer(ctx, config, clients, records, handle, parts); err != nil {
+		faults = append(faults, err)
+	}
+	if config.Relay.Enabled() {
+		if d.relay, err = newRelay(ctx, config, clients, records, parts); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return d, nil
+}
+
+func (p Parts) withDefaults() Parts {
+	if p.Logger == nil {
+		p.Logger = zap.NewNop()
+	}
+	if p.Meter == nil {
+		p.Meter = noop.NewMeterProvider().Meter("inreply")
+	}
+	if p.Random == nil {
+		p.Random = randv2.Float64
+	}
+	if p.NewID == nil {
+		p.NewID = newID
+	}
+	return p
+}
+
+// newID is 128 random bits in hex.
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(b[:])
+}
+
+func newProcessing(config configs.Config, clients Clients, records *store.Records, parts Parts) (*processing.Processing, error) {
+	parser, err := email.NewParser(config.Email)
+	if err != nil {
+		return nil, fmt.Errorf("make the parser: %w", err)
+	}
+	sender, err := mailer.New(config.Mailer, clients.SES, records, parts.NewID, parts.Logger.Named("mailer"))
+	if err != nil {
+		return nil, fmt.Errorf("make the mailer: %w", err)
+	}
+	processors := map[string]processing.Processor{"digest": digest.New(config.Digest)}
+	for name, p := range parts.Processors {
+		processors[name] = p
+	}
+	handle, err := processing.New(config.Processing, parser, processors, sender, parts.Logger.Named("processing"))
+	if err != nil {
+		return nil, fmt.Errorf("make the routes: %w", err)
+	}
+	return handle, nil
+}
+
+func newConsumer(ctx context.Context, config configs.Config, clients Clients, records *store.Records, handle consumer.Handler, parts Parts) (*consumer.Consumer, error) {
+	url, attributes, err := findQueue(ctx, clients, "consumer.queue", config.Consumer.Queue)
+	if err != nil {
+		return nil, err
+	}
+	if !attributes.Fifo {
+		return nil, fmt.Errorf("consumer.queue: %s is not a FIFO queue: name one whose name ends in .fifo", config.Consumer.Queue)
+	}
+	if attributes.DeadLetterARN == "" {
+		return nil, fmt.Errorf("consumer.queue: %s has no dead-letter queue: set its RedrivePolicy (maxReceiveCount 1000) to a FIFO queue", config.Consumer.Queue)
+	}
+	dead, _, err := findQueue(ctx, clients, "the dead-letter queue of consumer.queue", attributes.DeadLetterARN)
+	if err != nil {
+		return nil, err
+	}
+	log := parts.Logger.Named("consumer")
+	objects := store.New(clients.S3)
+	reader := consumer.NewReader(objects, records, handle, int64(config.Consumer.MemoryMiB)<<20, config.Email.Largest(), log)
+	return consumer.New(config.Consumer, attributes.Visibility, consumer.Parts{
+		Queue: queue.New(clients.SQS, url), DeadLetters: queue.New(clients.SQS, dead), Worker: reader,
+		Logger: log, Meter: parts.Meter, Random: parts.Random, NewID: parts.NewID,
+	})
+}
+
+// findQueue finds a queue by name, ARN or URL, and says which setting named it.
+func findQueue(ctx context.Context, clients Clients, setting, name string) (url string, attributes queue.Attributes, err error) {
+	url, err = queue.Find(ctx, clients.SQS, name)
+	if queue.Missing(err) {
+		return "", attributes, fmt.Errorf("%s: there is no queue %s here: check its name, the region and the endpoint", setting, name)
+	}
+	if err != nil {
+		return "", attributes, fmt.Errorf("%s: find queue %s: %w", setting, name, err)
+	}
+	attributes, err = queue.New(clients.SQS, url).Attributes(ctx)
+	if err != nil {
+		return "", attributes, fmt.Errorf("%s: ask about queue %s: %w", setting, name, err)
+	}
+	return url, attributes, nil
+}
+
+func newRelay(ctx context.Context, config configs.Config, clients Clients, records *store.Records, parts Parts) (*relay.Relay, error) {
+	url, attributes, err := findQueue(ctx, clients, "relay.queue", config.Relay.Queue)
+	if err != nil {
+		return nil, err
+	}
+	if attributes.DeadLetterARN == "" {
+		return nil, fmt.Errorf("relay.queue: %s has no dead-letter queue: set its RedrivePolicy", config.Relay.Queue)
+	}
+	dead, _, err := findQueue(ctx, clients, "the dead-letter queue of relay.queue", attributes.DeadLetterARN)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.HasSuffix(config.Relay.Topic, ".fifo") {
+		return nil, fmt.Errorf("relay.topic: %s is not a FIFO topic: name one whose ARN ends in .fifo", config.Relay.Topic)
+	}
+	return relay.New(config.Relay, relay.Parts{
+		Intake: queue.New(clients.SQS, url), Topic: queue.NewTopic(clients.SNS, config.Relay.Topic), DeadLetters: queue.New(clients.SQS, dead),
+		Tops: store.New(clients.S3), Own: records.Owns, Logger: parts.Logger.Named("relay"), Random: parts.Random,
+	})
+}
+
+// Run relays and consumes until ctx ends, then stops cleanly: see the package
+// comments of relay and consumer. It returns nil after a clean stop.
+func (d *Daemon) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.consumer.Run(ctx) })
+	if d.relay != nil {
+		group.Go(func() error { return d.relay.Run(ctx) })
+	}
+	return group.Wait()
+}
+
+// Alive returns nil as long as the process should not be restarted.
+func (d *Daemon) Alive() error { return d.consumer.Alive() }
+
+// Ready returns nil while mails are taken, and else why they are not.
+func (d *Daemon) Ready() error { return d.consumer.Ready() }
