@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ses"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go/logging"
 
 	"inreply/configs"
 )
@@ -29,7 +30,8 @@ type Clients struct {
 // NewClients makes the clients from the usual AWS environment (profiles, task
 // roles, AWS_ENDPOINT_URL), overridden by settings.
 func NewClients(ctx context.Context, settings configs.AWS) (Clients, error) {
-	var options []func(*awsconfig.LoadOptions) error
+	// The SDK would write lines of its own beside the log.
+	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithLogger(logging.Nop{})}
 	if settings.Region != "" {
 		options = append(options, awsconfig.WithRegion(settings.Region))
 	}

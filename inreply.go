@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	randv2 "math/rand/v2"
+	"net"
 	"strings"
 
 	"go.opentelemetry.io/otel/metric"
@@ -156,14 +157,25 @@ func findQueue(ctx context.Context, clients Clients, setting, name string) (url 
 	if queue.Missing(err) {
 		return "", attributes, fmt.Errorf("%s: there is no queue %s here: check its name, the region and the endpoint", setting, name)
 	}
+	if credentials(err) {
+		return "", attributes, fmt.Errorf("%s: there are no AWS credentials to ask with: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (against --local any will do)", setting)
+	}
+	if unreachable, ok := errors.AsType[*net.OpError](err); ok && unreachable.Op == "dial" {
+		return "", attributes, fmt.Errorf("%s: nothing answers at %s: start what should (inreply --local, LocalStack), or correct aws.endpoint or AWS_ENDPOINT_URL", setting, unreachable.Addr)
+	}
 	if err != nil {
-		return "", attributes, fmt.Errorf("%s: find queue %s: %w", setting, name, err)
+		return "", attributes, fmt.Errorf("%s: %w", setting, err)
 	}
 	attributes, err = queue.New(clients.SQS, url).Attributes(ctx)
 	if err != nil {
 		return "", attributes, fmt.Errorf("%s: ask about queue %s: %w", setting, name, err)
 	}
 	return url, attributes, nil
+}
+
+// credentials reports whether a call failed for want of credentials.
+func credentials(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "get credentials") || strings.Contains(err.Error(), "no EC2 IMDS role found"))
 }
 
 func newRelay(ctx context.Context, config configs.Config, clients Clients, records *store.Records, parts Parts) (*relay.Relay, error) {

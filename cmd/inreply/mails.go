@@ -123,16 +123,14 @@ func (a app) sendThrough(ctx context.Context, l *laptop, mails []mailFile, verdi
 // the mail's own Return-Path if it has one, else from its From.
 func envelope(raw []byte, to string) ses.Envelope {
 	e := ses.Envelope{Recipients: []string{to}}
-	m, err := mail.ReadMessage(bytes.NewReader(raw))
-	if err != nil {
-		return e
+	if m, err := mail.ReadMessage(bytes.NewReader(raw)); err == nil {
+		if path, ok := m.Header["Return-Path"]; ok {
+			e.From = strings.Trim(strings.TrimSpace(path[0]), "<>")
+			return e
+		}
 	}
-	if path, ok := m.Header["Return-Path"]; ok {
-		e.From = strings.Trim(strings.TrimSpace(path[0]), "<>")
-		return e
-	}
-	if from, err := m.Header.AddressList("From"); err == nil {
-		e.From = from[0].Address
+	if top, err := email.ReadTop(raw); err == nil {
+		e.From = top.From.Mailbox
 	}
 	return e
 }
