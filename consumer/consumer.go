@@ -175,6 +175,7 @@ var (
 // gone.
 func (c *Consumer) Run(ctx context.Context) error {
 	fatal := make(chan error, 1)
+	c.keeper.start()
 	c.mu.Lock()
 	c.health.start(time.Now())
 	c.intake.fatal = fatal

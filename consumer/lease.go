@@ -106,10 +106,11 @@ type keeper struct {
 }
 
 func newKeeper(c *Consumer) *keeper {
-	k := &keeper{c: c, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
-	k.ended.Go(k.keep)
-	return k
+	return &keeper{c: c, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
 }
+
+// start begins to extend.
+func (k *keeper) start() { k.ended.Go(k.keep) }
 
 // add lets l be extended half a visibility timeout before it ends. c.mu is held.
 func (k *keeper) add(l *lease) {
