@@ -144,13 +144,13 @@ func (m *Mailer) commit(ctx context.Context, r *email.Reply, k knowledge) (email
 			return k.sent, nil
 		}
 		if !errors.Is(err, store.ErrChanged) {
-			return k.sent, fmt.Errorf("commit the reply: %w", err)
+			return k.sent, uncommitted(err)
 		}
 		// Somebody counted a try, or our own write was answered twice, or the claim
 		// ran out and another has taken it over.
 		found, now, err := m.records.Mail(ctx, r.Mail)
 		if err != nil {
-			return k.sent, fmt.Errorf("commit the reply: %w", err)
+			return k.sent, uncommitted(err)
 		}
 		if found.SES != "" {
 			m.forget(r.Mail)
@@ -158,4 +158,11 @@ func (m *Mailer) commit(ctx context.Context, r *email.Reply, k knowledge) (email
 		}
 		record.Tries, etag = found.Tries, now
 	}
+}
+
+// uncommitted is the error of a reply that is out and not committed. It is no
+// fault of the mail's, so it counts no try: a mail that was answered must not end
+// as a dead letter.
+func uncommitted(err error) error {
+	return &refusal{err: fmt.Errorf("commit the reply: %w", err), after: 2 * time.Second}
 }

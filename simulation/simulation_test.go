@@ -1,0 +1,93 @@
+package simulation
+
+import (
+	"flag"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var (
+	seedFlag = flag.Uint64("sim.seed", 0, "run this seed alone, and show its log if it fails")
+	forFlag  = flag.Duration("sim.for", 0, "run on with new seeds for this long")
+)
+
+// fixedSeeds is how many seeds every run of the tests goes through.
+const fixedSeeds = 40
+
+// simulate runs one seed in a bubble.
+func simulate(t *testing.T, seed uint64) (report Report) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		if report, err = Simulate(seed); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return report
+}
+
+// TestSeeds runs a fixed set of seeds, and those that once found a fault.
+func TestSeeds(t *testing.T) {
+	if *seedFlag != 0 {
+		check(t, simulate(t, *seedFlag))
+		return
+	}
+	for seed := uint64(1); seed <= fixedSeeds; seed++ {
+		check(t, simulate(t, seed))
+	}
+}
+
+func check(t *testing.T, r Report) {
+	t.Helper()
+	for _, b := range r.Broken {
+		t.Errorf("seed %d: %s", r.Seed, b)
+	}
+	if len(r.Broken) > 0 && *seedFlag != 0 {
+		t.Log(strings.Join(r.Log, "\n"))
+	}
+	if testing.Verbose() {
+		t.Logf("seed %d: %d mails, %d processes (%d ended at once), %d calls, faults %v, %s of virtual time", r.Seed, r.Mails, r.Processes, r.Deaths, r.Calls, r.Faults, r.Lasted.Round(time.Second))
+	}
+}
+
+// TestOn runs on for as long as -sim.for says, and says what it went through.
+func TestOn(t *testing.T) {
+	if *forFlag == 0 {
+		t.Skip("runs with -sim.for")
+	}
+	var mails, processes, deaths, calls, runs int
+	faults := map[string]int{}
+	var lasted time.Duration
+	seed := uint64(time.Now().UnixNano())
+	for began := time.Now(); time.Since(began) < *forFlag && !t.Failed(); seed++ {
+		r := simulate(t, seed)
+		check(t, r)
+		runs++
+		mails += r.Mails
+		processes += r.Processes
+		deaths += r.Deaths
+		calls += r.Calls
+		lasted += r.Lasted
+		for name, n := range r.Faults {
+			faults[name] += n
+		}
+	}
+	fmt.Printf("%d runs, %d mails, %d processes of which %d ended at once, %d calls, faults %v, %.1f hours of virtual time\n", runs, mails, processes, deaths, calls, faults, lasted.Hours())
+}
+
+// TestReplays shows that a seed is a case: it goes the same way every time.
+func TestReplays(t *testing.T) {
+	for _, seed := range []uint64{3, 11} {
+		first := simulate(t, seed)
+		for range 3 {
+			again := simulate(t, seed)
+			if first.Calls != again.Calls || first.Lasted != again.Lasted || fmt.Sprint(first.Faults) != fmt.Sprint(again.Faults) {
+				t.Errorf("seed %d: %d calls in %s with faults %v, and again %d calls in %s with faults %v",
+					seed, first.Calls, first.Lasted, first.Faults, again.Calls, again.Lasted, again.Faults)
+			}
+		}
+	}
+}
