@@ -143,27 +143,32 @@ func (r *Reader) count(ctx context.Context, mail string, try, receives int) (int
 	if receives <= 1 {
 		return try, nil
 	}
-	for {
+	for want := 0; ; {
 		record, etag, err := r.records.Mail(ctx, mail)
-		if errors.Is(err, store.ErrMissing) {
-			_, err = r.records.CreateMail(ctx, mail, store.MailRecord{Tries: try})
-			if errors.Is(err, store.ErrExists) {
-				continue
-			}
-			return try, err
-		}
-		if err != nil {
+		missing := errors.Is(err, store.ErrMissing)
+		if err != nil && !missing {
 			return try, err
 		}
 		if record.SES != "" {
 			return try, nil // answered: this try only finds that out
 		}
-		record.Tries = max(try, record.Tries+1)
-		_, err = r.records.ReplaceMail(ctx, mail, etag, record)
-		if errors.Is(err, store.ErrChanged) {
-			continue
+		// The SDK asks again when an answer is lost, and then meets its own write:
+		// what this try is to be is settled by the first look.
+		if want == 0 {
+			want = max(try, record.Tries+1)
 		}
-		return record.Tries, err
+		if record.Tries >= want {
+			return want, nil
+		}
+		record.Tries = want
+		if missing {
+			_, err = r.records.CreateMail(ctx, mail, record)
+		} else {
+			_, err = r.records.ReplaceMail(ctx, mail, etag, record)
+		}
+		if !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrChanged) {
+			return want, err
+		}
 	}
 }
 
