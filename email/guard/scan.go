@@ -1,0 +1,259 @@
+package guard
+
+import "bytes"
+
+// scanner is one pass over a mail.
+type scanner struct {
+	raw    []byte
+	at     int // where the next line begins
+	limits Limits
+
+	parts  []Part
+	open   []level // from the outermost in
+	faults []Fault
+	breach *Breach
+
+	header int // octets of headers so far
+	fields int // header fields so far
+}
+
+// level is a multipart that is open.
+type level struct {
+	part     int
+	boundary []byte
+	parts    int // that it has so far
+}
+
+// delimiter is a line that ends a part (RFC 2046, section 5.1.1).
+type delimiter struct {
+	found bool
+	level int  // index of the multipart whose boundary it has
+	last  bool // it has two more hyphens: no part follows
+	start int  // where the line begins
+}
+
+func (s *scanner) scan() {
+	d := s.part(-1)
+	for d.found {
+		s.close(d.level+1, d.start, false)
+		if d.last {
+			s.close(d.level, d.start, true)
+			d = s.skip()
+			continue
+		}
+		s.open[d.level].parts++
+		d = s.part(s.open[d.level].part)
+	}
+	s.close(0, len(s.raw), false)
+}
+
+// part reads a part up to and with the delimiter behind it; of a multipart, up
+// to and with the delimiter before its first part.
+func (s *scanner) part(parent int) delimiter {
+	p := len(s.parts)
+	if p >= s.limits.Parts {
+		s.refuse("parts", p+1, s.limits.Parts, s.at)
+		return delimiter{}
+	}
+	depth := 0
+	if parent >= 0 {
+		depth = s.parts[parent].Depth + 1
+	}
+	s.parts = append(s.parts, Part{Parent: parent, Depth: depth})
+	c, d := s.readHeader(p)
+	if d.found || s.breach != nil {
+		end := s.parts[p].Header.End
+		s.parts[p].Body = Range{end, end}
+		return d
+	}
+	s.parts[p].Body = Range{s.at, len(s.raw)}
+	boundary := s.describe(p, c)
+	if boundary == nil {
+		return s.leaf(p)
+	}
+	if len(s.open) >= s.limits.Depth {
+		s.refuse("depth", len(s.open)+1, s.limits.Depth, s.at)
+		return delimiter{}
+	}
+	s.open = append(s.open, level{part: p, boundary: boundary})
+	return s.skip()
+}
+
+// close ends the open multiparts from a level on. An octet offset is where.
+func (s *scanner) close(from, offset int, properly bool) {
+	for i := len(s.open) - 1; i >= from; i-- {
+		l := s.open[i]
+		p := &s.parts[l.part]
+		p.Body.End = offset
+		if l.parts == 0 {
+			// What looks like a preamble is all the text there is.
+			s.fault(AbsentBoundary, p.Body.Start)
+			p.Kind = Leaf
+			p.Body.End = max(p.Body.Start, s.beforeLineEnd(offset))
+			p.Decoded = int64(p.Body.Len())
+		} else if !properly {
+			s.fault(Unclosed, offset)
+		}
+	}
+	s.open = s.open[:from]
+}
+
+// skip reads a preamble or an epilogue, up to and with the delimiter behind it.
+func (s *scanner) skip() delimiter {
+	for s.at < len(s.raw) {
+		start := s.at
+		line := s.line()
+		if d := s.delimits(line, start); d.found {
+			return d
+		}
+	}
+	return delimiter{}
+}
+
+// leaf reads the body of a part that has none within it. Nearly all octets of a
+// mail pass through here.
+func (s *scanner) leaf(p int) delimiter {
+	var d delimiter
+	var t tally
+	raw, at := s.raw, s.at
+	isBase64 := s.parts[p].Encoding == Base64
+	for at < len(raw) {
+		if raw[at] == '\n' {
+			at++
+			continue
+		}
+		start := at
+		n := bytes.IndexByte(raw[at:], '\n')
+		if n < 0 {
+			n = len(raw) - at
+		}
+		if n > s.limits.Line {
+			s.refuse("line", n, s.limits.Line, start)
+			return d
+		}
+		at = min(len(raw), start+n+1)
+		if n > 2 && raw[start] == '-' && raw[start+1] == '-' {
+			if d = s.delimits(raw[start:start+n], start); d.found {
+				break
+			}
+		}
+		if isBase64 {
+			t.add(raw[start : start+n])
+		}
+	}
+	s.at = at
+	body := &s.parts[p].Body
+	body.End = len(raw)
+	if d.found {
+		body.End = max(body.Start, s.beforeLineEnd(d.start))
+	}
+	s.measure(p, &t)
+	return d
+}
+
+// measure says how large a leaf is when it is decoded.
+func (s *scanner) measure(p int, t *tally) {
+	part := &s.parts[p]
+	switch part.Encoding {
+	case Identity:
+		part.Decoded = int64(part.Body.Len())
+	case QuotedPrintable:
+		part.Decoded = -1
+	case Base64:
+		t.end()
+		part.Decoded, part.Bad = t.decoded, t.bad
+		if t.bad > 0 {
+			s.fault(CorruptBase64, part.Body.Start)
+		}
+		if size := int64(part.Body.Len()); size >= largeBody && t.bad*100 > size*int64(s.limits.BadBase64) {
+			s.refuse("bad_base64", int(t.bad*100/size), s.limits.BadBase64, part.Body.Start)
+		}
+	}
+}
+
+// largeBody is from how many octets on a share of bad ones is a limit: a short
+// text that is declared as base64 and is none does no harm.
+const largeBody = 64 << 10
+
+// beforeLineEnd is where the line end before a delimiter begins: it belongs to
+// the delimiter (RFC 2046, section 5.1.1).
+func (s *scanner) beforeLineEnd(offset int) int {
+	if offset == len(s.raw) {
+		return offset
+	}
+	if offset > 0 && s.raw[offset-1] == '\n' {
+		offset--
+	}
+	if offset > 0 && s.raw[offset-1] == '\r' {
+		offset--
+	}
+	return offset
+}
+
+// delimits reports whether a line is the delimiter of an open multipart. The
+// longest boundary counts, and of equal ones the innermost. White space may
+// follow, and nothing else.
+func (s *scanner) delimits(line []byte, start int) delimiter {
+	d := delimiter{start: start}
+	if len(line) < 3 || line[0] != '-' || line[1] != '-' {
+		return d
+	}
+	line = line[2:]
+	longest := 0
+	for i := len(s.open) - 1; i >= 0; i-- {
+		b := s.open[i].boundary
+		if len(b) <= longest || !bytes.HasPrefix(line, b) {
+			continue
+		}
+		rest, last := bytes.CutPrefix(line[len(b):], []byte("--"))
+		if blank(rest) {
+			longest = len(b)
+			d.found, d.level, d.last = true, i, last
+		}
+	}
+	return d
+}
+
+// blank reports whether there is nothing but white space.
+func blank(line []byte) bool {
+	for _, c := range line {
+		if c != ' ' && c != '\t' && c != '\r' {
+			return false
+		}
+	}
+	return true
+}
+
+// line takes the next line, without its LF, and keeps its length in bounds.
+func (s *scanner) line() []byte {
+	rest := s.raw[s.at:]
+	n := bytes.IndexByte(rest, '\n')
+	if n < 0 {
+		n = len(rest)
+		s.at = len(s.raw)
+	} else {
+		s.at += n + 1
+	}
+	if n > s.limits.Line {
+		s.refuse("line", n, s.limits.Line, len(s.raw)-len(rest))
+	}
+	return rest[:n]
+}
+
+// refuse keeps the first breach, and ends the scan.
+func (s *scanner) refuse(limit string, value, allowed, offset int) {
+	if s.breach == nil {
+		s.breach = &Breach{Limit: limit, Value: int64(value), Allowed: int64(allowed), Offset: int64(offset)}
+	}
+	s.at = len(s.raw)
+}
+
+// fault keeps the first of each fault.
+func (s *scanner) fault(code Code, offset int) {
+	for _, f := range s.faults {
+		if f.Code == code {
+			return
+		}
+	}
+	s.faults = append(s.faults, Fault{Code: code, Offset: int64(offset)})
+}
