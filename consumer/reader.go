@@ -109,7 +109,7 @@ func (r *Reader) one(ctx context.Context, announced event.Object, try, receives 
 	r.log.Debug("read", zap.String("bucket", object.Bucket), zap.String("key", object.Key), zap.String("mail", result.Mail))
 	result.Outcome, err = r.handler.Handle(ctx, raw)
 	if err != nil && receives > 1 && !counts(err) {
-		r.discount(ctx, result.Mail)
+		r.discount(ctx, result.Mail, raw.Try)
 	}
 	return result, err
 }
@@ -172,19 +172,42 @@ func (r *Reader) count(ctx context.Context, mail string, try, receives int) (int
 	}
 }
 
+// patience is how long a try that does not count is tried to be taken back.
+const patience = time.Minute
+
 // discount takes a try back that does not count. That it could not be taken
 // back must not hide why the try failed.
-func (r *Reader) discount(ctx context.Context, mail string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+func (r *Reader) discount(ctx context.Context, mail string, counted int) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	for {
+		err := r.takeBack(ctx, mail, counted)
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			r.log.Warn("a try that does not count could not be taken back", zap.String("mail", mail), zap.Error(err))
+			return
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// takeBack takes back the try of this number, if it is still the last.
+func (r *Reader) takeBack(ctx context.Context, mail string, counted int) error {
+	// A call that hangs must not use up the time for the next.
+	ctx, cancel := context.WithTimeout(ctx, patience/6)
 	defer cancel()
 	record, etag, err := r.records.Mail(ctx, mail)
-	if err == nil && record.Tries > 0 {
-		record.Tries--
-		_, err = r.records.ReplaceMail(ctx, mail, etag, record)
+	if err != nil || record.Tries != counted {
+		return err
 	}
-	if err != nil {
-		r.log.Warn("a try that does not count could not be taken back", zap.String("mail", mail), zap.Error(err))
-	}
+	record.Tries--
+	_, err = r.records.ReplaceMail(ctx, mail, etag, record)
+	return err
 }
 
 // tooLarge is the error of an object that is not even read.

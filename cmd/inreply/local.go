@@ -103,7 +103,7 @@ func (l *laptop) runDaemon(ctx context.Context, log *zap.Logger) error {
 	l.config.AWS = configs.AWS{}
 	// The emulator notices a poll whose client has gone, and keeps its messages.
 	// AWS does not, so there an open poll is waited for.
-	l.config.Consumer.Stop.PollGrace = 0
+	l.config.Consumer.Stop.PollGrace, l.config.Relay.PollGrace = 0, 0
 	clients := inreply.ClientsFrom(aws.Config{
 		Region: region, BaseEndpoint: aws.String(l.endpoint),
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
