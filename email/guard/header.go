@@ -38,7 +38,7 @@ func (s *scanner) readHeader(p int) (content, delimiter) {
 		case continuation:
 		case ofMailbox:
 			s.fault(MboxLine, at)
-			s.parts[p].Header.Start = s.at
+			s.parts[p].Header = Range{s.at, s.at}
 			continue
 		case junk:
 			// Most likely a continuation whose white space was lost.
