@@ -1,0 +1,213 @@
+// Package transfer undoes the content transfer encodings of mail (RFC 2045,
+// section 6) as streams, straight from the raw octets.
+//
+// Its readers never fail. What a strict decoder would refuse is passed over, and
+// [inreply/email/guard] has counted it before: octets that are no base64, text
+// behind the padding, an equals sign in quoted-printable that introduces nothing.
+// A reader allocates nothing but itself.
+package transfer
+
+import "io"
+
+// Base64 decodes base64. Octets outside of the alphabet are passed over. Padding
+// ends a run of digits, and another run may follow it.
+func Base64(encoded []byte) io.Reader { return &base64Reader{src: encoded} }
+
+type base64Reader struct {
+	src    []byte
+	bits   uint32 // of digits that make no three octets yet
+	digits uint   // how many they are
+	ready  [3]byte
+	left   []byte // of ready
+}
+
+func (r *base64Reader) Read(p []byte) (int, error) {
+	n := copy(p, r.left)
+	r.left = r.left[n:]
+	for n < len(p) && len(r.left) == 0 {
+		if r.digits == 0 && len(p)-n >= 3 {
+			n += r.quanta(p[n:])
+		}
+		if n == len(p) {
+			break
+		}
+		size, more := r.slow()
+		if !more && size == 0 {
+			break
+		}
+		m := copy(p[n:], r.ready[:size])
+		r.left = r.ready[m:size]
+		n += m
+	}
+	if n == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// quanta decodes four digits into three octets for as long as there is nothing
+// but digits.
+func (r *base64Reader) quanta(p []byte) int {
+	src, n := r.src, 0
+	for len(src) >= 4 && len(p)-n >= 3 {
+		a, b, c, d := digits[src[0]], digits[src[1]], digits[src[2]], digits[src[3]]
+		if a|b|c|d > 63 {
+			break
+		}
+		bits := uint32(a)<<18 | uint32(b)<<12 | uint32(c)<<6 | uint32(d)
+		out := p[n : n+3 : n+3]
+		out[0], out[1], out[2] = byte(bits>>16), byte(bits>>8), byte(bits)
+		n += 3
+		src = src[4:]
+	}
+	r.src = src
+	return n
+}
+
+// slow reads octet by octet until there are octets ready, and reports how many,
+// and whether anything is left to read.
+func (r *base64Reader) slow() (size int, more bool) {
+	for i, c := range r.src {
+		v := digits[c]
+		if v <= 63 {
+			r.bits = r.bits<<6 | uint32(v)
+			r.digits++
+		}
+		if r.digits == 4 || v == pad && r.digits > 0 {
+			r.src = r.src[i+1:]
+			if size = r.flush(); size > 0 {
+				return size, true
+			}
+			return 0, true
+		}
+	}
+	r.src = nil
+	return r.flush(), false
+}
+
+// flush makes octets of the digits so far; what is left of their bits is dropped.
+func (r *base64Reader) flush() int {
+	bits := r.bits << (6 * (4 - r.digits))
+	size := int(r.digits) * 6 / 8 //nolint:gosec // at most four
+	r.ready = [3]byte{byte(bits >> 16), byte(bits >> 8), byte(bits)}
+	r.bits, r.digits = 0, 0
+	return size
+}
+
+// QuotedPrintable decodes quoted-printable. White space at the end of a line was
+// put there on the way and is dropped (RFC 2045, section 6.7, rule 3). An equals
+// sign that introduces nothing stands for itself.
+func QuotedPrintable(encoded []byte) io.Reader { return &quotedReader{src: encoded} }
+
+type quotedReader struct {
+	src   []byte
+	plain int // octets at the beginning of src that stand for themselves
+}
+
+func (r *quotedReader) Read(p []byte) (int, error) {
+	n := 0
+	for n < len(p) && len(r.src) > 0 {
+		if r.plain > 0 {
+			m := copy(p[n:], r.src[:r.plain])
+			r.src, r.plain = r.src[m:], r.plain-m
+			n += m
+			continue
+		}
+		switch c := r.src[0]; c {
+		case '=':
+			value, size, is := escaped(r.src)
+			if is {
+				p[n] = value
+				n++
+			}
+			r.src = r.src[size:]
+		case ' ', '\t':
+			r.white()
+		default:
+			r.plain = special(r.src)
+		}
+	}
+	if n == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// special is where the first octet stands that needs a closer look.
+func special(src []byte) int {
+	for i, c := range src {
+		if c == '=' || c == ' ' || c == '\t' {
+			return i
+		}
+	}
+	return len(src)
+}
+
+// white passes over white space at the end of a line, and takes any other as it
+// is.
+func (r *quotedReader) white() {
+	i := 0
+	for i < len(r.src) && (r.src[i] == ' ' || r.src[i] == '\t') {
+		i++
+	}
+	if endsLine(r.src[i:]) {
+		r.src = r.src[i:]
+		return
+	}
+	r.plain = i
+}
+
+func endsLine(src []byte) bool {
+	return len(src) == 0 || src[0] == '\n' || src[0] == '\r' && (len(src) == 1 || src[1] == '\n')
+}
+
+// escaped reads what an equals sign introduces: an octet, or the end of a line
+// that goes on. It takes size octets of src.
+func escaped(src []byte) (value byte, size int, is bool) {
+	if len(src) >= 3 {
+		high, low := hex(src[1]), hex(src[2])
+		if high < 16 && low < 16 {
+			return high<<4 | low, 3, true
+		}
+	}
+	i := 1
+	for i < len(src) && i < 100 && (src[i] == ' ' || src[i] == '\t') {
+		i++
+	}
+	switch {
+	case i == len(src):
+		return 0, i, false
+	case src[i] == '\n':
+		return 0, i + 1, false
+	case src[i] == '\r' && i+1 < len(src) && src[i+1] == '\n':
+		return 0, i + 2, false
+	}
+	return '=', 1, true
+}
+
+func hex(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 16
+}
+
+// pad is the entry of the equals sign in digits; what is no digit has 0xff.
+const pad = 0x40
+
+// digits has the value of each base64 digit.
+const digits = no16 + no16 + // controls
+	"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x3e\xff\xff\xff\x3f" + // + and /
+	"\x34\x35\x36\x37\x38\x39\x3a\x3b\x3c\x3d\xff\xff\xff\x40\xff\xff" + // 0 to 9, =
+	"\xff\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e" + // A to O
+	"\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\xff\xff\xff\xff\xff" + // P to Z
+	"\xff\x1a\x1b\x1c\x1d\x1e\x1f\x20\x21\x22\x23\x24\x25\x26\x27\x28" + // a to o
+	"\x29\x2a\x2b\x2c\x2d\x2e\x2f\x30\x31\x32\x33\xff\xff\xff\xff\xff" + // p to z
+	no16 + no16 + no16 + no16 + no16 + no16 + no16 + no16
+
+const no16 = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
