@@ -144,7 +144,9 @@ func newConsumer(ctx context.Context, config configs.Config, clients Clients, re
 	}
 	log := parts.Logger.Named("consumer")
 	objects := store.New(clients.S3)
-	reader := consumer.NewReader(objects, records, handle, int64(config.Consumer.MemoryMiB)<<20, config.Email.Largest(), log)
+	reader := consumer.NewReader(objects, records, handle, consumer.Limits{
+		Memory: int64(config.Consumer.MemoryMiB) << 20, Largest: config.Email.Largest(), Attempts: config.Consumer.Attempts,
+	}, log)
 	return consumer.New(config.Consumer, attributes.Visibility, consumer.Parts{
 		Queue: queue.New(clients.SQS, url), DeadLetters: queue.New(clients.SQS, dead), Worker: reader,
 		Logger: log, Meter: parts.Meter, Random: parts.Random, NewID: parts.NewID,

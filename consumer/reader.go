@@ -36,24 +36,29 @@ type Records interface {
 
 // Reader is the [Worker] that reads the announced object and hands it to a
 // [Handler]. It keeps the octets of all mails in work within a budget, which is
-// charged before an object is read: one that is larger than the whole budget
-// runs alone.
+// charged before an object is read, and the tries of a mail where a process's
+// end does not lose them.
 type Reader struct {
 	objects Objects
 	records Records
 	handler Handler
 	log     *zap.Logger
 	budget  *semaphore.Weighted
-	size    int64 // of the budget
-	largest int64 // object that is read at all
+	limits  Limits
 }
 
-// NewReader returns a Reader with a budget of memory octets. An object of more
-// than largest octets is refused for good, unread.
-func NewReader(objects Objects, records Records, handler Handler, memory, largest int64, log *zap.Logger) *Reader {
+// Limits bound what a [Reader] does.
+type Limits struct {
+	Memory   int64 // octets of all mails in work at once
+	Largest  int64 // object that is read at all, in octets
+	Attempts int   // tries of a mail before it is given up
+}
+
+// NewReader returns a Reader.
+func NewReader(objects Objects, records Records, handler Handler, limits Limits, log *zap.Logger) *Reader {
 	return &Reader{
 		objects: objects, records: records, handler: handler, log: log,
-		budget: semaphore.NewWeighted(memory), size: memory, largest: largest,
+		budget: semaphore.NewWeighted(limits.Memory), limits: limits,
 	}
 }
 
@@ -71,7 +76,7 @@ func (r *Reader) Work(ctx context.Context, m queue.Message, try int) (Result, er
 	var result Result
 	for _, object := range notice.Objects {
 		r.log.Debug("received", zap.String("bucket", object.Bucket), zap.String("key", object.Key))
-		result, err = r.one(ctx, object, try, m.ReceiveCount)
+		result, err = r.one(ctx, object, tries{message: m.ID, try: try, receives: m.ReceiveCount})
 		if err != nil {
 			return result, err
 		}
@@ -79,39 +84,59 @@ func (r *Reader) Work(ctx context.Context, m queue.Message, try int) (Result, er
 	return result, nil
 }
 
+// tries is what the consumer knows of the tries of a message.
+type tries struct {
+	message  string
+	try      int // which this is, as far as this process knows
+	receives int
+}
+
 // one has one object handled.
-func (r *Reader) one(ctx context.Context, announced event.Object, try, receives int) (Result, error) {
+func (r *Reader) one(ctx context.Context, announced event.Object, t tries) (Result, error) {
 	result := Result{Bucket: announced.Bucket, Key: announced.Key}
 	object, err := r.objects.Open(ctx, announced.Bucket, announced.Key, announced.VersionID)
 	if err != nil {
 		return result, fmt.Errorf("open %s/%s: %w", announced.Bucket, announced.Key, err)
 	}
-	defer object.Body.Close()
+	defer object.Body.Close() //nolint:errcheck // what was read was checked
 	raw := raw(announced, object)
 	result.Mail = raw.Object.ID()
-	if object.Size > r.largest {
-		return result, &tooLarge{size: object.Size, limit: r.largest}
+	if object.Size > r.limits.Largest {
+		return result, &hopeless{fmt.Sprintf("the object has %d octets, more than the limit of %d", object.Size, r.limits.Largest)}
 	}
-	if raw.Try, err = r.count(ctx, result.Mail, try, receives); err != nil {
+	if raw.Try, err = r.count(ctx, result.Mail, t); err != nil {
 		return result, fmt.Errorf("count the try: %w", err)
 	}
 	result.Try = raw.Try
-
-	cost := min(object.Size, r.size)
-	if err := r.budget.Acquire(ctx, cost); err != nil {
-		return result, fmt.Errorf("wait for memory: %w", err)
+	if raw.Try > r.limits.Attempts {
+		return result, &hopeless{fmt.Sprintf("failed %d times, and a process ended before it had dead-lettered it", r.limits.Attempts)}
 	}
-	defer r.budget.Release(cost)
-	raw.Bytes = make([]byte, object.Size)
-	if _, err := io.ReadFull(object.Body, raw.Bytes); err != nil {
-		return result, fmt.Errorf("read %s/%s: %w", announced.Bucket, announced.Key, err)
+	if err := r.readAll(ctx, object, &raw); err != nil {
+		return result, err
 	}
+	defer r.budget.Release(r.cost(object.Size))
 	r.log.Debug("read", zap.String("bucket", object.Bucket), zap.String("key", object.Key), zap.String("mail", result.Mail))
 	result.Outcome, err = r.handler.Handle(ctx, raw)
-	if err != nil && receives > 1 && !counts(err) {
-		r.discount(ctx, result.Mail, raw.Try)
-	}
+	r.recount(ctx, result.Mail, raw.Try, t, err)
 	return result, err
+}
+
+// cost is what an object of this size takes of the budget: one that is larger
+// than all of it runs alone.
+func (r *Reader) cost(size int64) int64 { return min(size, r.limits.Memory) }
+
+// readAll reads the object into raw when there is memory for it. The caller
+// gives the memory back, unless there was an error.
+func (r *Reader) readAll(ctx context.Context, object *store.Object, raw *email.Raw) error {
+	if err := r.budget.Acquire(ctx, r.cost(object.Size)); err != nil {
+		return fmt.Errorf("wait for memory: %w", err)
+	}
+	raw.Bytes = make([]byte, object.Size)
+	if _, err := io.ReadFull(object.Body, raw.Bytes); err != nil {
+		r.budget.Release(r.cost(object.Size))
+		return fmt.Errorf("read %s/%s: %w", object.Bucket, object.Key, err)
+	}
+	return nil
 }
 
 // raw puts together what the notice and what S3 knows of a mail.
@@ -139,23 +164,31 @@ func raw(announced event.Object, object *store.Object) email.Raw {
 // for as long as a process lives. A message that is received again may have
 // ended its process, so from then on its tries are written down before they
 // start. On the common way nothing is asked and nothing written.
-func (r *Reader) count(ctx context.Context, mail string, try, receives int) (int, error) {
-	if receives <= 1 {
-		return try, nil
+func (r *Reader) count(ctx context.Context, mail string, t tries) (int, error) {
+	if t.receives <= 1 {
+		return t.try, nil
 	}
+	return r.write(ctx, mail, t)
+}
+
+// write writes down that the next try of a mail begins, and returns which it is.
+func (r *Reader) write(ctx context.Context, mail string, t tries) (int, error) {
 	for want := 0; ; {
 		record, etag, err := r.records.Mail(ctx, mail)
 		missing := errors.Is(err, store.ErrMissing)
 		if err != nil && !missing {
-			return try, err
+			return t.try, err
 		}
 		if record.SES != "" {
-			return try, nil // answered: this try only finds that out
+			return t.try, nil // answered: this try only finds that out
+		}
+		if record.TriesOf != t.message {
+			record.Tries, record.TriesOf = 0, t.message
 		}
 		// The SDK asks again when an answer is lost, and then meets its own write:
 		// what this try is to be is settled by the first look.
 		if want == 0 {
-			want = max(try, record.Tries+1)
+			want = max(t.try, record.Tries+1)
 		}
 		if record.Tries >= want {
 			return want, nil
@@ -168,6 +201,23 @@ func (r *Reader) count(ctx context.Context, mail string, try, receives int) (int
 		}
 		if !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrChanged) {
 			return want, err
+		}
+	}
+}
+
+// recount corrects what is written down after a try. One that does not count is
+// taken back. The last one is written down if it was not before: a process that
+// dies between the dead letter and the delete must not let another run the mail
+// once more, and perhaps answer it.
+func (r *Reader) recount(ctx context.Context, mail string, try int, t tries, err error) {
+	switch {
+	case err == nil:
+	case !counts(err) && t.receives > 1:
+		r.discount(ctx, mail, try)
+	case counts(err) && t.receives <= 1 && try >= r.limits.Attempts:
+		t.try = try
+		if _, err := r.write(context.WithoutCancel(ctx), mail, t); err != nil {
+			r.log.Warn("the last try could not be written down", zap.String("mail", mail), zap.Error(err))
 		}
 	}
 }
@@ -210,11 +260,8 @@ func (r *Reader) takeBack(ctx context.Context, mail string, counted int) error {
 	return err
 }
 
-// tooLarge is the error of an object that is not even read.
-type tooLarge struct{ size, limit int64 }
+// hopeless is the error of a mail that is not even read.
+type hopeless struct{ why string }
 
-func (e *tooLarge) Error() string {
-	return fmt.Sprintf("the object has %d octets, more than the limit of %d", e.size, e.limit)
-}
-
-func (e *tooLarge) Permanent() bool { return true }
+func (e *hopeless) Error() string   { return e.why }
+func (e *hopeless) Permanent() bool { return true }

@@ -156,7 +156,7 @@ func (m *Mailer) commit(ctx context.Context, r *email.Reply, k knowledge) (email
 			m.forget(r.Mail)
 			return k.sent, nil
 		}
-		record.Tries, etag = found.Tries, now
+		record.Tries, record.TriesOf, etag = found.Tries, found.TriesOf, now
 	}
 }
 

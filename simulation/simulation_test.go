@@ -15,7 +15,7 @@ var (
 )
 
 // fixedSeeds is how many seeds every run of the tests goes through.
-const fixedSeeds = 40
+const fixedSeeds = 20
 
 // simulate runs one seed in a bubble.
 func simulate(t *testing.T, seed uint64) (report Report) {

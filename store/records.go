@@ -61,6 +61,7 @@ type MailRecord struct {
 	To        string    `json:"to,omitzero"`         // who got it
 	Unknown   bool      `json:"unknown,omitzero"`    // an earlier claim ended without an answer of SES
 	Tries     int       `json:"tries,omitzero"`      // that were written down
+	TriesOf   string    `json:"tries_of,omitzero"`   // the message whose tries these are: a redriven mail has new ones
 	LastError string    `json:"last_error,omitzero"` // of the last of them
 }
 
