@@ -14,9 +14,6 @@ var (
 	forFlag  = flag.Duration("sim.for", 0, "run on with new seeds for this long")
 )
 
-// fixedSeeds is how many seeds every run of the tests goes through.
-const fixedSeeds = 20
-
 // simulate runs one seed in a bubble.
 func simulate(t *testing.T, seed uint64) (report Report) {
 	t.Helper()
@@ -80,9 +77,9 @@ func TestOn(t *testing.T) {
 
 // TestReplays shows that a seed is a case: it goes the same way every time.
 func TestReplays(t *testing.T) {
-	for _, seed := range []uint64{3, 11} {
+	for _, seed := range []uint64{3} {
 		first := simulate(t, seed)
-		for range 3 {
+		for range 2 {
 			again := simulate(t, seed)
 			if first.Calls != again.Calls || first.Lasted != again.Lasted || fmt.Sprint(first.Faults) != fmt.Sprint(again.Faults) {
 				t.Errorf("seed %d: %d calls in %s with faults %v, and again %d calls in %s with faults %v",
