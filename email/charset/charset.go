@@ -74,6 +74,24 @@ func Decode(name string, text []byte) (string, Outcome) {
 	return detect(name, text, outcome)
 }
 
+// Short is [Decode] for a few words, on which detection is no better than
+// guessing, and costs more than they are worth.
+func Short(name string, text []byte) string {
+	name = normal(name)
+	if e := lookup(name); e != nil && name != "utf-8" {
+		if decoded, ok := try(e, text); ok {
+			return decoded
+		}
+	}
+	if utf8.Valid(text) {
+		return string(text)
+	}
+	if name == "utf-8" {
+		return Valid(string(text))
+	}
+	return Valid(convert(charmap.Windows1252, text))
+}
+
 // Valid returns s without octets that are not UTF-8.
 func Valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 

@@ -1,0 +1,136 @@
+package header
+
+import (
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"inreply/email/charset"
+	"inreply/email/transfer"
+)
+
+// Decode decodes the encoded words of a value (RFC 2047). Words of one charset
+// that stand side by side are decoded together, since there are programs that cut
+// a letter of several octets in two. What is no encoded word stays as it is.
+func Decode(value string) string {
+	if !utf8.ValidString(value) || strings.Contains(value, "\x1b") {
+		value, _ = charset.Decode("", []byte(value))
+	}
+	if !strings.Contains(value, "=?") {
+		return value
+	}
+	var b strings.Builder
+	var run word   // words so far of one charset
+	var gap string // white space behind them
+	for value != "" {
+		w, rest, ok := cutWord(value)
+		if !ok {
+			n := nextWord(value)
+			plain := value[:n]
+			value = value[n:]
+			if run.charset != "" && strings.Trim(plain, " \t\r\n") == "" && value != "" {
+				gap = plain
+				continue
+			}
+			b.WriteString(run.decoded() + gap + plain)
+			run, gap = word{}, ""
+			continue
+		}
+		value = rest
+		if run.charset != "" && strings.EqualFold(run.charset, w.charset) {
+			run.text = append(run.text, w.text...)
+			gap = ""
+			continue
+		}
+		b.WriteString(run.decoded()) // white space between two words is none
+		run, gap = w, ""
+	}
+	b.WriteString(run.decoded() + gap)
+	return b.String()
+}
+
+// word is one or more encoded words.
+type word struct {
+	charset string
+	text    []byte
+}
+
+func (w word) decoded() string {
+	if w.charset == "" {
+		return ""
+	}
+	return charset.Short(w.charset, w.text)
+}
+
+// nextWord is where the next encoded word may begin, the beginning aside.
+func nextWord(value string) int {
+	// White space before a word is kept apart from other text, for it may be none.
+	at := strings.Index(value[1:], "=?")
+	if at < 0 {
+		return len(value)
+	}
+	return at + 1
+}
+
+// longestWord is how long an encoded word may be; RFC 2047, section 2 has 75, and
+// hardly any program that breaks it keeps to another.
+const longestWord = 4 << 10
+
+// cutWord takes an encoded word off the beginning of value.
+func cutWord(value string) (w word, rest string, ok bool) {
+	inner, found := strings.CutPrefix(value, "=?")
+	if !found {
+		return w, value, false
+	}
+	inner = inner[:min(len(inner), longestWord)]
+	first := strings.IndexByte(inner[:min(len(inner), 100)], '?')
+	if first <= 0 || len(inner) < first+3 || inner[first+2] != '?' {
+		return w, value, false
+	}
+	w.charset = inner[:first]
+	if strings.ContainsAny(w.charset, " \t\r\n=<>@\"") {
+		return w, value, false
+	}
+	end := strings.Index(inner[first+3:], "?=")
+	if end < 0 {
+		return w, value, false
+	}
+	encoded := inner[first+3 : first+3+end]
+	switch inner[first+1] {
+	case 'q', 'Q':
+		// A text may begin with an encoded octet: "?=" is the end only if "==" or
+		// two hexadecimal digits do not make it the beginning.
+		if end == 0 && len(inner) > first+5 && isHex(inner[first+5:]) {
+			next := strings.Index(inner[first+5:], "?=")
+			if next < 0 {
+				return w, value, false
+			}
+			end = next + 2
+			encoded = inner[first+3 : first+3+end]
+		}
+		w.text = decodeQ(encoded)
+	case 'b', 'B':
+		w.text = all(transfer.Base64([]byte(encoded)))
+	default:
+		return w, value, false
+	}
+	return w, value[2+first+3+end+2:], true
+}
+
+func isHex(s string) bool {
+	return len(s) >= 2 && strings.IndexByte("0123456789ABCDEFabcdef", s[0]) >= 0 && strings.IndexByte("0123456789ABCDEFabcdef", s[1]) >= 0
+}
+
+// decodeQ decodes the Q encoding (RFC 2047, section 4.2).
+func decodeQ(encoded string) []byte {
+	encoded = strings.NewReplacer("_", " ", " ", "=20", "\t", "=20").Replace(encoded)
+	return all(transfer.QuotedPrintable([]byte(strings.ReplaceAll(encoded, " ", "=20"))))
+}
+
+func all(r io.Reader) []byte {
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return nil
+	}
+	return b
+}
