@@ -210,11 +210,12 @@ func (r *Reader) write(ctx context.Context, mail string, t tries) (int, error) {
 // dies between the dead letter and the delete must not let another run the mail
 // once more, and perhaps answer it.
 func (r *Reader) recount(ctx context.Context, mail string, try int, t tries, err error) {
+	own := counts(err) && !errors.Is(context.Cause(ctx), errLost) && !errors.Is(context.Cause(ctx), errStopped)
 	switch {
 	case err == nil:
-	case !counts(err) && t.receives > 1:
-		r.discount(ctx, mail, try)
-	case counts(err) && t.receives <= 1 && try >= r.limits.Attempts:
+	case !own && t.receives > 1:
+		r.discount(ctx, mail, t.message, try)
+	case own && t.receives <= 1 && try >= r.limits.Attempts:
 		t.try = try
 		if _, err := r.write(context.WithoutCancel(ctx), mail, t); err != nil {
 			r.log.Warn("the last try could not be written down", zap.String("mail", mail), zap.Error(err))
@@ -227,11 +228,11 @@ const patience = time.Minute
 
 // discount takes a try back that does not count. That it could not be taken
 // back must not hide why the try failed.
-func (r *Reader) discount(ctx context.Context, mail string, counted int) {
+func (r *Reader) discount(ctx context.Context, mail, message string, counted int) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	for {
-		err := r.takeBack(ctx, mail, counted)
+		err := r.takeBack(ctx, mail, message, counted)
 		if err == nil {
 			return
 		}
@@ -246,13 +247,14 @@ func (r *Reader) discount(ctx context.Context, mail string, counted int) {
 	}
 }
 
-// takeBack takes back the try of this number, if it is still the last.
-func (r *Reader) takeBack(ctx context.Context, mail string, counted int) error {
+// takeBack takes back the try of this number, or leaves it to be if it was taken
+// back already.
+func (r *Reader) takeBack(ctx context.Context, mail, message string, counted int) error {
 	// A call that hangs must not use up the time for the next.
 	ctx, cancel := context.WithTimeout(ctx, patience/6)
 	defer cancel()
 	record, etag, err := r.records.Mail(ctx, mail)
-	if err != nil || record.Tries != counted {
+	if err != nil || record.TriesOf != message || record.Tries < counted {
 		return err
 	}
 	record.Tries--

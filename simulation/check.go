@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"regexp"
 	"slices"
@@ -29,6 +30,7 @@ type checker struct {
 	byKey  map[string]*fateOf
 	byMail map[string]*fateOf // by the id of the mail record
 	groups map[string][]*fateOf
+	leases []string // handles of the mail queue, in the order in which they were given out
 	lines  []string // the log of the run, for a seed that failed
 }
 
@@ -47,6 +49,7 @@ type fateOf struct {
 	sends     []*send
 	dead      []consumer.DeadLetter
 	redriven  bool
+	given     int      // times that the mail queue gave it out
 	ends      []string // outcomes in the log
 }
 
@@ -182,9 +185,41 @@ func (c *checker) saw(x call) {
 		c.sent(x)
 	case "sqs.SendMessageBatch":
 		c.buried(x)
+	case "sqs.ReceiveMessage":
+		c.received(x)
 	case "s3.PUT":
 		c.sendsOf(x, func(s *send) { s.committed = true })
 	}
+}
+
+// received notes what the mail queue gave out.
+func (c *checker) received(x call) {
+	if !strings.HasSuffix(queueOf(x.body), mailQueue) {
+		return
+	}
+	var answer struct {
+		Messages []struct{ Body, ReceiptHandle string }
+	}
+	_ = json.Unmarshal(x.answer, &answer)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range answer.Messages {
+		c.leases = append(c.leases, m.ReceiptHandle)
+		if f := c.mentioned(m.Body); f != nil {
+			f.given++
+		}
+	}
+}
+
+// lastHandle is one of the last leases.
+func (c *checker) lastHandle(random *rand.Rand) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := min(8, len(c.leases))
+	if n == 0 {
+		return ""
+	}
+	return c.leases[len(c.leases)-1-random.IntN(n)]
 }
 
 // sendsOf goes through the sends that a write of a mail record is about: those
@@ -373,6 +408,9 @@ func (c *checker) calm(f *fateOf) {
 	out := c.plan.outUntil > c.plan.outFrom
 	if f.asked != want && !out {
 		c.breaksLocked("10: the application was asked %d times about mail %d (%s) although nothing went wrong, want %d", f.asked, f.mail.number, f.mail.nature, want)
+	}
+	if c.plan.quiet && f.given != 1 {
+		c.breaksLocked("6: the queue gave mail %d (%s) out %d times although nothing went wrong and nothing was stopped", f.mail.number, f.mail.nature, f.given)
 	}
 	if len(f.dead) > 0 {
 		c.breaksLocked("9: mail %d (%s) was dead-lettered although nothing went wrong: %s", f.mail.number, f.mail.nature, f.dead[0].Reason)

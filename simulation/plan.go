@@ -64,6 +64,7 @@ type event struct {
 // plan is what a seed has in store.
 type plan struct {
 	calm      bool // nothing goes wrong but stops
+	quiet     bool // not even that
 	mails     []*mail
 	processes int
 	faults    Faults
@@ -88,15 +89,23 @@ func newPlan(random *rand.Rand) plan {
 		p.mails = append(p.mails, m)
 		p.events = append(p.events, event{at(), func(r *Run) error { return r.receive(m) }})
 	}
-	for range random.IntN(4) {
+	stops := random.IntN(4)
+	if p.calm {
+		stops = 2 * stops
+	}
+	for range stops {
 		p.events = append(p.events, event{at(), (*Run).terminate})
 	}
-	if random.IntN(2) == 0 {
+	if random.IntN(3) == 0 {
 		p.outFrom = at()
 		p.outUntil = p.outFrom + time.Duration(random.IntN(240))*time.Second
 	}
+	p.quiet = p.calm && stops == 0 && p.outUntil == 0
 	if !p.calm {
 		p.events = append(p.events, event{length / 2, (*Run).redrive})
+		for range random.IntN(3) * random.IntN(60) {
+			p.events = append(p.events, event{at(), (*Run).expire})
+		}
 	}
 	slices.SortStableFunc(p.events, func(a, b event) int { return int(a.at - b.at) })
 	return p

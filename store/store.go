@@ -57,33 +57,46 @@ type Object struct {
 // known before its body is read; a body that ends early is an error when it is
 // read.
 func (s *Store) Open(ctx context.Context, bucket, key, versionID string) (*Object, error) {
-	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key, VersionId: optional(versionID)})
+	asking, cancel := context.WithCancelCause(ctx)
+	late := time.AfterFunc(patience, func() { cancel(errLate) })
+	out, err := s.client.GetObject(asking, &s3.GetObjectInput{Bucket: &bucket, Key: &key, VersionId: optional(versionID)})
+	late.Stop()
 	if err != nil {
-		return nil, failure("get object", bucket, key, err)
+		defer cancel(nil)
+		return nil, failure(asking, "get object", bucket, key, err)
 	}
 	return &Object{
 		Bucket: bucket, Key: key, VersionID: aws.ToString(out.VersionId), ETag: unquoted(out.ETag),
 		ContentType: aws.ToString(out.ContentType), Size: aws.ToInt64(out.ContentLength),
-		LastModified: aws.ToTime(out.LastModified), Body: body{out.Body, bucket, key},
+		LastModified: aws.ToTime(out.LastModified), Body: body{out.Body, asking, cancel, bucket, key},
 	}, nil
 }
 
 // body names the object in errors of reading it.
 type body struct {
 	io.ReadCloser
+	ctx         context.Context //nolint:containedctx // of the call whose answer this is
+	cancel      context.CancelCauseFunc
 	bucket, key string
+}
+
+func (b body) Close() error {
+	defer b.cancel(nil)
+	return b.ReadCloser.Close() //nolint:wrapcheck // nobody asks why a close failed
 }
 
 func (b body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = failure("read object", b.bucket, b.key, err)
+		err = failure(b.ctx, "read object", b.bucket, b.key, err)
 	}
 	return n, err //nolint:wrapcheck // io.EOF must stay what it is
 }
 
 // Top reads the first n octets of an object, or all of a smaller one.
 func (s *Store) Top(ctx context.Context, bucket, key, versionID string, n int64) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errLate)
+	defer cancel()
 	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{
 		Bucket: &bucket, Key: &key, VersionId: optional(versionID), Range: aws.String(fmt.Sprintf("bytes=0-%d", n-1)),
 	})
@@ -91,29 +104,31 @@ func (s *Store) Top(ctx context.Context, bucket, key, versionID string, n int64)
 		return nil, nil // The object is empty: it has no first octet (RFC 9110, section 14.1.1).
 	}
 	if err != nil {
-		return nil, failure("get the top of object", bucket, key, err)
+		return nil, failure(ctx, "get the top of object", bucket, key, err)
 	}
 	defer out.Body.Close() //nolint:errcheck // it was read
 	top, err := io.ReadAll(io.LimitReader(out.Body, n))
 	if err != nil {
-		return nil, failure("read the top of object", bucket, key, err)
+		return nil, failure(ctx, "read the top of object", bucket, key, err)
 	}
 	return top, nil
 }
 
 // Get reads a small object. Its error is ErrMissing if there is none.
 func (s *Store) Get(ctx context.Context, bucket, key string) (content []byte, etag string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errLate)
+	defer cancel()
 	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 	if code(err) == "NoSuchKey" {
 		return nil, "", ErrMissing
 	}
 	if err != nil {
-		return nil, "", failure("get object", bucket, key, err)
+		return nil, "", failure(ctx, "get object", bucket, key, err)
 	}
 	defer out.Body.Close() //nolint:errcheck // it was read
 	content, err = io.ReadAll(out.Body)
 	if err != nil {
-		return nil, "", failure("read object", bucket, key, err)
+		return nil, "", failure(ctx, "read object", bucket, key, err)
 	}
 	return content, aws.ToString(out.ETag), nil
 }
@@ -135,6 +150,8 @@ func (s *Store) Replace(ctx context.Context, bucket, key, etag, contentType stri
 const conflicts = 5
 
 func (s *Store) put(ctx context.Context, in *s3.PutObjectInput, content []byte, refused error) (string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errLate)
+	defer cancel()
 	for try := 0; ; try++ {
 		in.Body = bytes.NewReader(content)
 		out, err := s.client.PutObject(ctx, in)
@@ -156,7 +173,7 @@ func (s *Store) put(ctx context.Context, in *s3.PutObjectInput, content []byte, 
 				continue
 			}
 		}
-		return "", failure("put object", *in.Bucket, *in.Key, err)
+		return "", failure(ctx, "put object", *in.Bucket, *in.Key, err)
 	}
 }
 
@@ -192,7 +209,7 @@ func (s *Store) List(ctx context.Context, bucket, prefix string) iter.Seq2[Objec
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				yield(Object{}, failure("list objects under", bucket, prefix, err))
+				yield(Object{}, failure(ctx, "list objects under", bucket, prefix, err))
 				return
 			}
 			for _, o := range page.Contents {
@@ -238,8 +255,17 @@ func (e *Error) Outage() string {
 	return ""
 }
 
+// patience is how long S3 is waited for in one call. An S3 that takes longer is
+// out; what its caller's own time ended before is the caller's affair.
+const patience = 20 * time.Second
+
+var errLate = errors.New("S3 did not answer in time")
+
 // failure wraps what S3 or the way to it said.
-func failure(verb, bucket, key string, err error) error {
+func failure(ctx context.Context, verb, bucket, key string, err error) error {
+	if errors.Is(context.Cause(ctx), errLate) {
+		return &Error{verb: verb, bucket: bucket, key: key, err: errLate, outage: true}
+	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%s %s/%s: %w", verb, bucket, key, err)
 	}
