@@ -104,39 +104,33 @@ func (r *Reader) one(ctx context.Context, announced event.Object, t tries) (Resu
 	if object.Size > r.limits.Largest {
 		return result, &hopeless{fmt.Sprintf("the object has %d octets, more than the limit of %d", object.Size, r.limits.Largest)}
 	}
-	if raw.Try, err = r.count(ctx, result.Mail, t); err != nil {
-		return result, fmt.Errorf("count the try: %w", err)
-	}
+	raw.Try, err = r.count(ctx, result.Mail, t)
 	result.Try = raw.Try
-	if raw.Try > r.limits.Attempts {
+	if err == nil && raw.Try > r.limits.Attempts {
 		return result, &hopeless{fmt.Sprintf("failed %d times, and a process ended before it had dead-lettered it", r.limits.Attempts)}
 	}
-	if err := r.readAll(ctx, object, &raw); err != nil {
-		return result, err
+	if err == nil {
+		result.Outcome, err = r.handle(ctx, object, raw)
 	}
-	defer r.budget.Release(r.cost(object.Size))
-	r.log.Debug("read", zap.String("bucket", object.Bucket), zap.String("key", object.Key), zap.String("mail", result.Mail))
-	result.Outcome, err = r.handler.Handle(ctx, raw)
+	// Also if the try could not be counted: it may have been written all the same.
 	r.recount(ctx, result.Mail, raw.Try, t, err)
 	return result, err
 }
 
-// cost is what an object of this size takes of the budget: one that is larger
-// than all of it runs alone.
-func (r *Reader) cost(size int64) int64 { return min(size, r.limits.Memory) }
-
-// readAll reads the object into raw when there is memory for it. The caller
-// gives the memory back, unless there was an error.
-func (r *Reader) readAll(ctx context.Context, object *store.Object, raw *email.Raw) error {
-	if err := r.budget.Acquire(ctx, r.cost(object.Size)); err != nil {
-		return fmt.Errorf("wait for memory: %w", err)
+// handle reads the object when there is memory for it, and has it handled.
+func (r *Reader) handle(ctx context.Context, object *store.Object, raw email.Raw) (email.Outcome, error) {
+	// One that is larger than the whole budget runs alone.
+	cost := min(object.Size, r.limits.Memory)
+	if err := r.budget.Acquire(ctx, cost); err != nil {
+		return email.Outcome{}, fmt.Errorf("wait for memory: %w", err)
 	}
+	defer r.budget.Release(cost)
 	raw.Bytes = make([]byte, object.Size)
 	if _, err := io.ReadFull(object.Body, raw.Bytes); err != nil {
-		r.budget.Release(r.cost(object.Size))
-		return fmt.Errorf("read %s/%s: %w", object.Bucket, object.Key, err)
+		return email.Outcome{}, fmt.Errorf("read %s/%s: %w", object.Bucket, object.Key, err)
 	}
-	return nil
+	r.log.Debug("read", zap.String("bucket", object.Bucket), zap.String("key", object.Key), zap.String("mail", raw.Object.ID()))
+	return r.handler.Handle(ctx, raw)
 }
 
 // raw puts together what the notice and what S3 knows of a mail.
@@ -171,13 +165,14 @@ func (r *Reader) count(ctx context.Context, mail string, t tries) (int, error) {
 	return r.write(ctx, mail, t)
 }
 
-// write writes down that the next try of a mail begins, and returns which it is.
+// write writes down that the next try of a mail begins, and returns which it is:
+// beside an error the one that may have been written, or 0 if surely none was.
 func (r *Reader) write(ctx context.Context, mail string, t tries) (int, error) {
 	for want := 0; ; {
 		record, etag, err := r.records.Mail(ctx, mail)
 		missing := errors.Is(err, store.ErrMissing)
 		if err != nil && !missing {
-			return t.try, err
+			return want, fmt.Errorf("count the try: %w", err)
 		}
 		if record.SES != "" {
 			return t.try, nil // answered: this try only finds that out
@@ -199,8 +194,11 @@ func (r *Reader) write(ctx context.Context, mail string, t tries) (int, error) {
 		} else {
 			_, err = r.records.ReplaceMail(ctx, mail, etag, record)
 		}
-		if !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrChanged) {
-			return want, err
+		if err != nil && !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrChanged) {
+			return want, fmt.Errorf("count the try: %w", err)
+		}
+		if err == nil {
+			return want, nil
 		}
 	}
 }
@@ -213,7 +211,7 @@ func (r *Reader) recount(ctx context.Context, mail string, try int, t tries, err
 	own := counts(err) && !errors.Is(context.Cause(ctx), errLost) && !errors.Is(context.Cause(ctx), errStopped)
 	switch {
 	case err == nil:
-	case !own && t.receives > 1:
+	case !own && t.receives > 1 && try > 0:
 		r.discount(ctx, mail, t.message, try)
 	case own && t.receives <= 1 && try >= r.limits.Attempts:
 		t.try = try
