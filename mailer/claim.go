@@ -19,9 +19,8 @@ type claim struct {
 // knowledge is what this process knows of an open claim of its own: that SES was
 // never asked under it, or what SES answered.
 type knowledge struct {
-	token string
-	etag  string
-	sent  email.Sent // zero: SES has surely not taken the reply
+	claim
+	sent email.Sent // zero: SES has surely not taken the reply
 }
 
 // longestKnown is how many mails are known of at most.
@@ -53,6 +52,13 @@ func (m *Mailer) forget(mail string) {
 	delete(m.known, mail)
 }
 
+// until is when a claim of now ends. It is told by the wall clock, as everybody
+// else will read it: a machine that was suspended meanwhile must not think that
+// there is time left.
+func (m *Mailer) until() time.Time {
+	return time.Now().Add(m.config.Claim).UTC().Round(0)
+}
+
 // over is when the owner of a claim cannot be asking SES any more.
 func (m *Mailer) over(r store.MailRecord) time.Time {
 	return r.Until.Add(m.config.Timeout)
@@ -61,14 +67,14 @@ func (m *Mailer) over(r store.MailRecord) time.Time {
 // claim gets the right to send the reply, or returns the record of a reply that
 // was sent.
 func (m *Mailer) claim(ctx context.Context, mail string) (claim, error) {
-	mine := store.MailRecord{Token: m.newID(), Until: time.Now().Add(m.config.Claim).UTC()}
+	mine := store.MailRecord{Token: m.newID(), Until: m.until()}
 	etag, err := m.records.CreateMail(ctx, mail, mine)
 	if err == nil {
 		return claim{mine, etag}, nil
 	}
 	if !errors.Is(err, store.ErrExists) {
 		// It may have been written all the same. SES was not asked under it.
-		m.remember(mail, knowledge{token: mine.Token})
+		m.remember(mail, knowledge{claim: claim{record: mine}})
 		return claim{}, fmt.Errorf("write the record: %w", err)
 	}
 	for {
@@ -91,7 +97,7 @@ func (m *Mailer) claim(ctx context.Context, mail string) (claim, error) {
 			return claim{mine, etag}, nil
 		}
 		if !errors.Is(err, store.ErrChanged) {
-			m.remember(mail, knowledge{token: mine.Token})
+			m.remember(mail, knowledge{claim: claim{record: mine}})
 			return claim{}, fmt.Errorf("write the record: %w", err)
 		}
 	}
@@ -100,11 +106,11 @@ func (m *Mailer) claim(ctx context.Context, mail string) (claim, error) {
 // takeOver is the claim that may follow what was found, if any may.
 func (m *Mailer) takeOver(mail string, found store.MailRecord) (store.MailRecord, error) {
 	next := found
-	next.Token, next.Until = m.newID(), time.Now().Add(m.config.Claim).UTC()
+	next.Token, next.Until = m.newID(), m.until()
 	if found.Token == "" {
 		return next, nil
 	}
-	if k, ok := m.recall(mail); ok && k.token == found.Token && k.sent.ID == "" {
+	if k, ok := m.recall(mail); ok && k.record.Token == found.Token && k.sent.ID == "" {
 		return next, nil
 	}
 	if wait := time.Until(m.over(found)); wait > 0 {
@@ -120,13 +126,30 @@ func (m *Mailer) takeOver(mail string, found store.MailRecord) (store.MailRecord
 // abandon gives a claim up under which SES has taken nothing. If that cannot be
 // written, this process knows it all the same.
 func (m *Mailer) abandon(ctx context.Context, mail string, c claim) {
-	m.remember(mail, knowledge{token: c.record.Token})
+	m.remember(mail, knowledge{claim: c})
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	free := c.record
-	free.Token, free.Until = "", time.Time{}
-	if _, err := m.records.ReplaceMail(ctx, mail, c.etag, free); err == nil {
-		m.forget(mail)
+	for {
+		free := c.record
+		free.Token, free.Until = "", time.Time{}
+		_, err := m.records.ReplaceMail(ctx, mail, c.etag, free)
+		if err == nil {
+			m.forget(mail)
+			return
+		}
+		if !errors.Is(err, store.ErrChanged) {
+			return
+		}
+		// Somebody counted a try meanwhile.
+		found, etag, err := m.records.Mail(ctx, mail)
+		if err != nil {
+			return
+		}
+		if found.Token != c.record.Token {
+			m.forget(mail)
+			return
+		}
+		c = claim{found, etag}
 	}
 }
 
@@ -135,8 +158,8 @@ func (m *Mailer) abandon(ctx context.Context, mail string, c claim) {
 func (m *Mailer) commit(ctx context.Context, r *email.Reply, k knowledge) (email.Sent, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
-	record := store.MailRecord{Token: k.token, SES: k.sent.ID, SentAt: k.sent.At, To: k.sent.To, Unknown: k.sent.Unknown}
-	etag := k.etag
+	record, etag := k.record, k.etag
+	record.SES, record.SentAt, record.To, record.Unknown = k.sent.ID, k.sent.At, k.sent.To, k.sent.Unknown
 	for {
 		_, err := m.records.ReplaceMail(ctx, r.Mail, etag, record)
 		if err == nil {
@@ -156,6 +179,8 @@ func (m *Mailer) commit(ctx context.Context, r *email.Reply, k knowledge) (email
 			m.forget(r.Mail)
 			return k.sent, nil
 		}
+		// Who has taken it over may be asking SES just now.
+		record.Unknown = record.Unknown || found.Token != "" && found.Token != record.Token
 		record.Tries, record.TriesOf, etag = found.Tries, found.TriesOf, now
 	}
 }

@@ -1,8 +1,10 @@
 package mailer
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
 	"strings"
 	"time"
 
@@ -10,12 +12,139 @@ import (
 	"github.com/aws/smithy-go"
 )
 
+// class is what one of SES's errors means for the reply.
+type class string
+
+const (
+	refused   class = "refused"   // for good: this reply will never go out
+	throttled class = "throttled" // too fast: a moment later it may go out
+	spent     class = "spent"     // the daily quota: no reply goes out for a while
+	paused    class = "paused"    // SES takes no reply of ours until somebody does something
+	transient class = "transient" // not taken, and nothing is known about why
+	down      class = "down"      // SES was not reached, or said that it cannot
+	unknown   class = "unknown"   // SES may have taken the reply
+)
+
+// row is one line of the table: the first that fits an error says its class.
+type row struct {
+	code  string // SES's, with * at its end for all that begin so
+	says  string // in the message, lower case; empty: anything
+	class class
+}
+
+// table sorts SES's errors ("Common errors" and SendRawEmail in the SES API
+// reference; "Errors related to the sending quotas" in the SES developer guide).
+func table() []row {
+	return []row{
+		// The daily quota and the rate come under one code, and differ by their words.
+		{"Throttling*", "quota", spent},
+		{"Throttling*", "", throttled},
+		{"TooManyRequests*", "", throttled},
+		{"RequestLimitExceeded", "", throttled},
+		{"LimitExceeded*", "quota", spent},
+		{"LimitExceeded*", "", throttled},
+
+		// That an identity is not verified is nothing that one reply could do anything
+		// about, unless it is the recipient's: in the sandbox these must be too. Which
+		// it is, [Mailer.classify] sees from the address.
+		{"MessageRejected", "paused", paused},
+		{"MessageRejected", "", refused},
+		{"MailFromDomainNotVerified*", "", paused},
+		{"AccountSendingPaused*", "", paused},
+		{"ConfigurationSetSendingPaused*", "", paused},
+		{"ConfigurationSetDoesNotExist*", "", paused},
+
+		{"InvalidParameter*", "", refused},
+		{"ValidationError", "", refused},
+		{"MissingParameter", "", refused},
+		{"MalformedQueryString", "", refused},
+
+		{"AccessDenied*", "", paused},
+		{"InvalidClientTokenId", "", paused},
+		{"UnrecognizedClient*", "", paused},
+		{"SignatureDoesNotMatch", "", paused},
+		{"IncompleteSignature", "", paused},
+		{"MissingAuthenticationToken*", "", paused},
+		{"ExpiredToken*", "", paused},
+		{"RequestExpired", "", paused},
+		{"NotAuthorized", "", paused},
+		{"OptInRequired", "", paused},
+
+		{"ServiceUnavailable*", "", down},
+	}
+}
+
+func (r row) fits(code, message string) bool {
+	if prefix, open := strings.CutSuffix(r.code, "*"); open {
+		return strings.HasPrefix(code, prefix) && strings.Contains(message, r.says)
+	}
+	return code == r.code && strings.Contains(message, r.says)
+}
+
+// classify sorts the error of a call. left says whether the request was handed to
+// the network at all.
+func (m *Mailer) classify(err error, left bool) class {
+	api, answered := errors.AsType[smithy.APIError](err)
+	if !answered {
+		return unanswered(err, left)
+	}
+	code, message := api.ErrorCode(), strings.ToLower(api.ErrorMessage())
+	if code == "MessageRejected" && strings.Contains(message, "not verified") && m.namesUs(message) {
+		return paused
+	}
+	for _, r := range table() {
+		if r.fits(code, message) {
+			return r.class
+		}
+	}
+	response, ok := errors.AsType[*awshttp.ResponseError](err)
+	switch {
+	case ok && response.HTTPStatusCode() >= http.StatusInternalServerError:
+		return unknown // SES failed, and does not say how far it had come.
+	case api.ErrorFault() == smithy.FaultServer:
+		return unknown
+	}
+	return transient
+}
+
+// namesUs reports whether a message of SES, lower case, speaks of one of our own
+// mailboxes or domains.
+func (m *Mailer) namesUs(message string) bool {
+	for _, i := range append([]Identity{{From: m.config.From}}, m.config.Identities...) {
+		domain := strings.ToLower(i.From[strings.LastIndexByte(i.From, '@')+1:])
+		if strings.Contains(message, "@"+domain) || strings.Contains(message, " "+domain) {
+			return true
+		}
+	}
+	return false
+}
+
+// unanswered sorts the error of a call that SES did not answer.
+func unanswered(err error, left bool) class {
+	if !left || neverConnected(err) {
+		return down
+	}
+	return unknown
+}
+
+// neverConnected reports whether a call failed before there was a connection that
+// could have carried it: only then has SES surely not taken the reply.
+func neverConnected(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return true
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok
+}
+
 // refusal is why a reply was not sent, and what follows from it.
 type refusal struct {
 	err       error
 	permanent bool
 	outage    bool
-	unknown   bool          // SES may have taken the reply
 	after     time.Duration // try again then
 }
 
@@ -32,52 +161,22 @@ func (r *refusal) Outage() string {
 	return ""
 }
 
-// judge sorts SES's errors ("Amazon SES API errors" in the SES developer guide,
-// and SendRawEmail in the SES API reference).
-func (m *Mailer) judge(err error) *refusal {
-	api, answered := errors.AsType[smithy.APIError](err)
-	if !answered {
-		return unanswered(err)
+// follow is what follows from an error of SES. An unknown end is waited out: over
+// is when nobody can be asking under the claim any more.
+func follow(c class, err error, over time.Time) *refusal {
+	r := &refusal{err: err}
+	switch c {
+	case refused:
+		r.permanent = true
+	case throttled:
+		r.after = time.Second
+	case spent, paused, down:
+		r.outage = true
+	case unknown:
+		_, answered := errors.AsType[smithy.APIError](err)
+		r.outage = answered // a 5xx: the next mail would fare no better
+		r.after = max(time.Second, time.Until(over))
+	case transient:
 	}
-	switch code, message := api.ErrorCode(), api.ErrorMessage(); code {
-	case "MessageRejected":
-		// In the sandbox the recipient must be verified too. That our own address is
-		// not is nothing that one mail could do anything about.
-		ours := m.config.From[strings.LastIndexByte(m.config.From, '@')+1:]
-		if strings.Contains(message, "not verified") && strings.Contains(strings.ToLower(message), strings.ToLower(ours)) {
-			return &refusal{err: err, outage: true}
-		}
-		return &refusal{err: err, permanent: true}
-	case "InvalidParameterValue", "ValidationError", "InvalidParameter":
-		return &refusal{err: err, permanent: true}
-	case "Throttling", "ThrottlingException", "TooManyRequestsException", "LimitExceededException", "RequestLimitExceeded":
-		if strings.Contains(strings.ToLower(message), "quota") {
-			return &refusal{err: err, outage: true} // the daily one: nothing goes out before tomorrow
-		}
-		return &refusal{err: err, after: time.Second}
-	case "AccountSendingPausedException", "ConfigurationSetSendingPausedException", "MailFromDomainNotVerifiedException",
-		"ConfigurationSetDoesNotExist", "ConfigurationSetDoesNotExistException", "AccessDenied", "AccessDeniedException",
-		"InvalidClientTokenId", "ExpiredToken", "ExpiredTokenException", "SignatureDoesNotMatch", "UnrecognizedClientException",
-		"OptInRequired", "ServiceUnavailable", "ServiceUnavailableException":
-		return &refusal{err: err, outage: true}
-	}
-	if r, ok := errors.AsType[*awshttp.ResponseError](err); ok && r.HTTPStatusCode() >= 500 {
-		return &refusal{err: err, outage: true, unknown: true}
-	}
-	return &refusal{err: err}
-}
-
-// unanswered sorts the errors of a call that SES did not answer. Only if no
-// connection was made has SES surely not taken the reply.
-func unanswered(err error) *refusal {
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-		return &refusal{err: err, outage: true}
-	}
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return &refusal{err: err, outage: true}
-	}
-	if _, ok := errors.AsType[*smithy.SerializationError](err); ok {
-		return &refusal{err: err}
-	}
-	return &refusal{err: err, unknown: true}
+	return r
 }
