@@ -1,10 +1,18 @@
 package email
 
-import "strings"
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
 
 // longestReferences is how many message ids a reply refers to at most: the
 // first, which names the thread, and the last ones.
 const longestReferences = 20
+
+// longestSubject is how much of a subject is repeated, in octets.
+const longestSubject = 500
 
 // Answer returns a reply to the mail, addressed to its author and threaded as
 // RFC 5322, section 3.6.4 has it. Its text is for the caller to write.
@@ -19,7 +27,10 @@ func (m *Message) Answer() *Reply {
 // in the languages that mail programs write it in.
 func answerSubject(subject string) string {
 	subject = strings.TrimSpace(subject)
-	for {
+	if len(subject) > longestSubject {
+		subject = strings.ToValidUTF8(subject[:longestSubject], "") + "..."
+	}
+	for range 20 {
 		before, after, ok := strings.Cut(subject, ":")
 		if !ok || !isRe(before) {
 			break
@@ -54,4 +65,24 @@ func (m *Message) answerReferences() []string {
 	}
 	kept := []string{references[0]}
 	return append(kept, references[len(references)-longestReferences+1:]...)
+}
+
+// MarkField is the header field of our replies that carries their [Mark].
+const MarkField = "X-Inreply-Mark"
+
+// Mark is the value of the field by which a reply of ours is known again, should
+// it come back: the id of the mail that it answers, and a keyed hash of that
+// (HMAC-SHA256). Nobody without the key can make a mail look like ours, and so
+// keep us silent.
+func Mark(key []byte, mailID string) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("inreply mark 1\x00" + mailID))
+	return "1." + mailID + "." + hex.EncodeToString(mac.Sum(nil))
+}
+
+// Marked reports whether a field's value is a [Mark] made with the key.
+func Marked(key []byte, value string) bool {
+	rest, versioned := strings.CutPrefix(strings.TrimSpace(value), "1.")
+	mailID, _, found := strings.Cut(rest, ".")
+	return versioned && found && hmac.Equal([]byte(Mark(key, mailID)), []byte("1."+rest))
 }

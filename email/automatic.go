@@ -3,51 +3,163 @@ package email
 import (
 	"slices"
 	"strings"
+
+	"inreply/email/guard"
 )
 
-// automation says whether a program wrote the mail: by RFC 3834, and by what
-// programs do that do not know of it.
-func (c Config) automation(m *Message) Automation {
-	var reasons []string
-	because := func(is bool, reason string) {
-		if is {
-			reasons = append(reasons, reason)
-		}
-	}
-	submitted, _, _ := strings.Cut(strings.ToLower(m.Get("Auto-Submitted")), ";")
-	submitted = strings.TrimSpace(submitted)
-	if at := strings.IndexByte(submitted, '('); at >= 0 {
-		submitted = strings.TrimSpace(submitted[:at])
-	}
-	because(submitted != "" && submitted != "no", "auto-submitted")
-	because(m.NullPath, "null-return-path")
-	contentType := strings.ToLower(m.Get("Content-Type"))
-	because(strings.HasPrefix(contentType, "multipart/report"), "report")
-	because(strings.HasPrefix(contentType, "message/delivery-status"), "delivery-status")
-	for _, name := range []string{"List-Id", "List-Post", "List-Unsubscribe", "List-Help", "List-Owner", "List-Archive"} {
-		because(m.Get(name) != "", strings.ToLower(name))
+// automation says whether a program wrote the mail: by RFC 3834, section 2, and by
+// what programs do that do not know of it. Every reason is given, in this order.
+func (c Config) automation(m *Message, parts []guard.Part) Automation {
+	a := Automation{}
+	a.because("our-mark", c.MarkKey != "" && Marked([]byte(c.MarkKey), m.Get(MarkField)))
+	a.because("auto-submitted", m.autoSubmitted())
+	a.because("null-return-path", m.NullPath || m.ReturnPath == "" && emptyPath(m.Get("Return-Path")))
+	a.because("report", m.isReport(parts[0]))
+	for _, name := range []string{"List-Id", "List-Post", "List-Unsubscribe", "List-Subscribe", "List-Help", "List-Owner", "List-Archive"} {
+		a.because(strings.ToLower(name), m.Get(name) != "") // RFC 2369, RFC 2919
 	}
 	for _, name := range []string{"Precedence", "X-Precedence"} {
-		because(slices.Contains([]string{"bulk", "list", "junk", "auto_reply"}, strings.ToLower(strings.TrimSpace(m.Get(name)))), "precedence")
+		a.because("precedence", isBulk(m.Get(name)))
 	}
-	for _, name := range []string{"X-Autoreply", "X-Autorespond", "X-Autoresponder", "X-Auto-Reply", "X-AutoReply-From", "X-Mail-Autoreply", "Feedback-ID", "X-Failed-Recipients"} {
-		because(m.Get(name) != "", strings.ToLower(name))
+	for _, name := range responderFields() {
+		a.because(strings.ToLower(name), m.Get(name) != "")
 	}
-	because(strings.EqualFold(m.Get("Delivered-To"), "autoresponder"), "delivered-to")
-	// Exchange marks its out-of-office notes with a kind of its own.
-	because(strings.Contains(strings.ToLower(m.Get("X-MS-Exchange-Inbox-Rules-Loop")), "@") || m.Get("X-MS-Exchange-Generated-Message-Source") != "", "exchange")
-	because(robot(m.From.Mailbox) || robot(m.ReturnPath), "robot-address")
-	because(m.count("Received") > c.MaxReceived, "too-many-received")
-	because(len(m.References) > 100, "too-many-references")
-	return Automation{IsAuto: len(reasons) > 0, Reasons: reasons}
+	a.because("delivered-to", strings.EqualFold(m.Get("Delivered-To"), "autoresponder"))
+	a.because("exchange-rule", m.ofExchangeRule())
+	a.because("subject", isNotice(m.Subject))
+	a.because("robot-address", slices.ContainsFunc([]string{m.From.Mailbox, m.Sender.Mailbox, m.ReturnPath, barePath(m.Get("Return-Path"))}, isRobot) || m.fromDaemon())
+	a.because("own-address", m.From.Mailbox != "" && slices.ContainsFunc(m.Recipients, func(to string) bool { return strings.EqualFold(to, m.From.Mailbox) }))
+	a.because("too-many-received", m.count("Received") > c.MaxReceived)
+	a.because("too-many-references", len(m.References) > c.MaxReferences)
+	return a
 }
 
-// robot reports whether a mailbox is one that nobody reads.
-func robot(mailbox string) bool {
-	local, _, _ := strings.Cut(strings.ToLower(mailbox), "@")
-	switch strings.NewReplacer("-", "", "_", "", ".", "").Replace(local) {
-	case "mailerdaemon", "postmaster", "noreply", "donotreply", "noreplies", "bounce", "bounces", "listserv", "majordomo":
+// because adds a reason, once.
+func (a *Automation) because(reason string, holds bool) {
+	if !holds || slices.Contains(a.Reasons, reason) {
+		return
+	}
+	a.IsAuto = true
+	a.Reasons = append(a.Reasons, reason)
+}
+
+// autoSubmitted reads Auto-Submitted (RFC 3834, section 5): a keyword, behind
+// which there may be comments and parameters. Of several fields one is enough.
+func (m *Message) autoSubmitted() bool {
+	for _, f := range m.Header {
+		if !strings.EqualFold(f.Name, "Auto-Submitted") {
+			continue
+		}
+		keyword := strings.TrimSpace(f.Value)
+		for strings.HasPrefix(keyword, "(") {
+			_, keyword, _ = strings.Cut(keyword, ")")
+			keyword = strings.TrimSpace(keyword)
+		}
+		if end := strings.IndexAny(keyword, ";( \t"); end >= 0 {
+			keyword = keyword[:end]
+		}
+		if keyword != "" && !strings.EqualFold(keyword, "no") {
+			return true
+		}
+	}
+	return false
+}
+
+// emptyPath reports whether a Return-Path field has the null reverse-path (RFC
+// 5321, section 4.5.5).
+func emptyPath(value string) bool {
+	return strings.ReplaceAll(strings.TrimSpace(value), " ", "") == "<>"
+}
+
+func barePath(value string) string { return strings.Trim(strings.TrimSpace(value), "<>") }
+
+// isReport reports whether the mail is a report on another (RFC 6522): that it was
+// delivered or not (RFC 3464), read (RFC 8098), or complained about (RFC 5965).
+func (m *Message) isReport(root guard.Part) bool {
+	if root.Kind == guard.Report || strings.HasPrefix(strings.ToLower(m.Get("Content-Type")), "multipart/report") {
 		return true
 	}
-	return strings.HasPrefix(local, "owner-") || strings.HasSuffix(local, "-request") || strings.HasSuffix(local, "-owner")
+	return slices.ContainsFunc(m.Attachments, func(a Attachment) bool {
+		switch a.ContentType {
+		case "message/delivery-status", "message/disposition-notification", "message/feedback-report", "message/global-delivery-status":
+			return true
+		}
+		return false
+	})
+}
+
+func isBulk(precedence string) bool {
+	switch strings.ToLower(strings.TrimSpace(precedence)) {
+	case "bulk", "list", "junk", "auto_reply", "auto-reply":
+		return true
+	}
+	return false
+}
+
+// responderFields are those that only programs write which answer or report. Not
+// among them is X-Auto-Response-Suppress, which asks others to be silent, and
+// says nothing of its own mail.
+func responderFields() []string {
+	return []string{
+		"X-Autoreply", "X-Auto-Reply", "X-Autorespond", "X-Autoresponder", "X-Autoreply-From", "X-AutoReply-Sender", "X-Mail-Autoreply",
+		"X-Autogenerated", "X-Auto-Generated", "X-Failed-Recipients", "X-Mailer-Daemon", "Feedback-Type", "X-Vacation", "X-Bounce-Id",
+	}
+}
+
+// ofExchangeRule reports whether a rule of a mailbox on Exchange wrote the mail,
+// such as its note that somebody is out of office, which not every version marks
+// as RFC 3834 has it.
+func (m *Message) ofExchangeRule() bool {
+	return m.Get("X-MS-Exchange-Inbox-Rules-Loop") != "" || m.Get("X-MS-Exchange-Generated-Message-Source") != "" ||
+		strings.Contains(strings.ToLower(m.Get("X-Message-Class")+m.Get("X-MS-Message-Class")), "oof")
+}
+
+// isNotice reports whether a subject begins as programs begin it, and not as a
+// person does who answers one.
+func isNotice(subject string) bool {
+	subject = strings.ToLower(strings.TrimSpace(subject))
+	for _, beginning := range notices() {
+		rest, cut := strings.CutPrefix(subject, beginning)
+		if cut && (rest == "" || strings.ContainsAny(rest[:1], ": -([,.") || strings.HasPrefix(rest, "：")) {
+			return true
+		}
+	}
+	return false
+}
+
+// notices are how notes begin that programs write, in lower case.
+func notices() []string {
+	return []string{
+		"automatic reply", "auto reply", "auto-reply", "autoreply", "auto response", "autoresponse", "auto:", "out of office", "out of the office", "[auto-reply]",
+		"automatische antwort", "abwesenheitsnotiz", "automatische abwesenheitsbenachrichtigung", "réponse automatique", "respuesta automática", "resposta automática",
+		"risposta automatica", "automatisch antwoord", "自動応答", "自動返信", "不在通知", "自动答复", "自动回复", "自動回覆",
+		"undelivered mail returned to sender", "undeliverable", "undelivered mail", "delivery status notification", "mail delivery failed", "mail delivery failure",
+		"mail delivery status report", "delivery failure", "delivery notification", "failure notice", "returned mail", "mail system error", "message status",
+		"unzustellbar", "non remis", "no entregado", "no se puede entregar", "non recapitabile", "onbestelbaar", "配信不能", "無法傳遞", "无法投递",
+	}
+}
+
+// fromDaemon reports whether From is a mail system that did not write a domain.
+func (m *Message) fromDaemon() bool {
+	from := strings.ToLower(m.Get("From"))
+	return strings.Contains(from, "mailer-daemon") || strings.HasPrefix(strings.TrimLeft(from, `" `), "mail delivery s")
+}
+
+// isRobot reports whether a mailbox is one that nobody reads.
+func isRobot(mailbox string) bool {
+	local := strings.ToLower(mailbox)
+	if at := strings.LastIndexByte(local, '@'); at >= 0 {
+		local = local[:at]
+	}
+	switch strings.NewReplacer("-", "", "_", "", ".", "").Replace(local) {
+	case "mailerdaemon", "postmaster", "noreply", "donotreply", "dontreply", "noreplies", "nepasrepondre", "bounce", "bounces", "bounced",
+		"listserv", "majordomo", "mailman", "autoresponder", "autoreply", "maildaemon":
+		return true
+	}
+	for _, beginning := range []string{"owner-", "noreply+", "no-reply+", "mailer-daemon", "bounce-", "bounces-", "bounce+", "bounces+"} {
+		if strings.HasPrefix(local, beginning) {
+			return true
+		}
+	}
+	return strings.HasSuffix(local, "-request") || strings.HasSuffix(local, "-owner") || strings.HasSuffix(local, "-bounces")
 }

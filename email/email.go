@@ -10,16 +10,31 @@
 //	Sent     what SES said when it took the reply
 //	Outcome  how the mail ended: answered, silent or processed, and why
 //
-// [Parse] turns Raw into Message, and nothing else does. Everything the sender
-// wrote is tolerated as far as it can be understood; what was wrong with it
-// shows in Message.Defects, as data. Only what is no mail at all, or would cost
-// more than any honest mail does, is an error, and such an error is permanent:
-// the same bytes fail the same way tomorrow.
+// [Parser.Parse] turns Raw into Message, and nothing else does:
+//
+//	guard      one pass over the raw octets finds the parts, and what is too much
+//	header     fields, mailboxes, message ids; SES's own block on top of them first
+//	leaf       enmime reads what each part says of itself, and gets no more to see
+//	content    texts are decoded (transfer, charset, htmltext); files stay encoded
+//	           where they are until somebody opens them
+//	quoted     what the sender wrote, between quotes and signature
+//	automatic  whether a program wrote it, and how that shows
+//
+// Everything the sender wrote is tolerated as far as it can be understood; what
+// was wrong with it shows in Message.Defects, as data. Only what is no mail at
+// all, or would cost more than any honest mail does, is an error, and such an
+// error is permanent: the same bytes fail the same way tomorrow.
+//
+// Whom to believe is another matter. [ReadTop] and Parse take the verdicts on SPF,
+// DKIM and DMARC from what SES itself wrote, and [Verdicts.Authenticated] says
+// whether they are about the author. [Message.Answer] addresses and threads a
+// reply, and [Mark] makes the mark by which our own replies are known again.
 package email
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"strings"
 	"time"
 )
@@ -78,10 +93,13 @@ type Raw struct {
 // nothing, which is never a pass.
 type Verdict string
 
-// The verdicts that decide something.
+// The verdicts. Nothing but a pass is one.
 const (
-	Pass Verdict = "PASS"
-	Fail Verdict = "FAIL"
+	Pass     Verdict = "PASS"
+	Fail     Verdict = "FAIL"
+	Gray     Verdict = "GRAY"              // it could not be decided
+	Failed   Verdict = "PROCESSING_FAILED" // SES could not find out
+	Disabled Verdict = "DISABLED"          // SES was told not to look
 )
 
 // Passed reports whether the verdict is a pass. A missing one is not.
@@ -100,6 +118,7 @@ type Verdicts struct {
 
 	SPFDomain   string   // domain that SPF passed for, lower case
 	DKIMDomains []string // domains with a passing signature, lower case
+	DMARCDomain string   // domain of From that DMARC was about, lower case
 }
 
 // Address is a mailbox (RFC 5322, section 3.4).
@@ -135,7 +154,7 @@ type Defect struct {
 // Automation says whether a program wrote the mail, and how that showed.
 type Automation struct {
 	IsAuto  bool
-	Reasons []string // "auto-submitted", "null-return-path", "list-id", ...
+	Reasons []string // "auto-submitted", "null-return-path", "list-id", ..., in a fixed order
 }
 
 // Outcome is how a mail ended, or how far it had come beside an error. It fills
@@ -191,3 +210,61 @@ type Part struct {
 	ContentID   string // without angle brackets; set, the part is inline
 	Content     []byte
 }
+
+// Message is a mail that was read. Text in it is valid UTF-8, whatever the mail
+// said of itself.
+type Message struct {
+	ID     string // Object.ID of the mail
+	Object Object
+
+	Header []Field // every field that the sender's side wrote, in order
+
+	From       Address // the first mailbox of From; zero if there is none
+	Sender     Address // zero if the field is missing
+	ReplyTo    []Address
+	To         []Address
+	Cc         []Address
+	Subject    string
+	Date       time.Time // zero if missing or unreadable
+	MessageID  string    // with its angle brackets; empty if missing or invalid
+	InReplyTo  []string
+	References []string
+
+	ReturnPath string   // envelope sender; empty for the null reverse-path or unknown
+	NullPath   bool     // the envelope sender was known, and was null
+	Recipients []string // envelope recipients as far as they are known, lower-case domains
+
+	Text      string // the whole text, from text/plain or else made from HTML
+	HTML      string // the whole HTML, as written; empty if there is none
+	ReplyText string // Text without quotes and signature, never instead of Text
+
+	Attachments []Attachment
+	Verdicts    Verdicts
+	Automation  Automation
+	Defects     []Defect
+}
+
+// Attachment is one file in a mail, decoded when somebody reads it.
+type Attachment struct {
+	Name         string // safe to write to disk: no path, no control characters; never empty
+	RawName      string // as the mail had it, decoded; empty if it had none
+	ContentType  string // as declared, lower case, without parameters
+	DetectedType string // as its first octets say; empty if they say nothing
+	Disposition  string // "attachment" or "inline"
+	ContentID    string // without angle brackets
+	Size         int64  // octets, decoded
+
+	open func() io.ReadCloser
+	sum  func() string
+}
+
+// Open reads the decoded file from its beginning. It may be called any number
+// of times; the caller closes what it returns.
+//
+// It is decoded as it is read, straight from the raw octets of the mail, and
+// nothing of it is kept.
+func (a Attachment) Open() io.ReadCloser { return a.open() }
+
+// SHA256 is the hash of the decoded file, in hex. It is known once somebody has
+// read the file to its end; before that, it is read for it.
+func (a Attachment) SHA256() string { return a.sum() }

@@ -3,26 +3,16 @@ package email
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"mime"
-	"net/http"
-	"net/mail"
-	"path"
-	"regexp"
-	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
-	"github.com/jhillyerd/enmime/v2"
-	"golang.org/x/text/encoding/htmlindex"
+	"inreply/email/guard"
+	"inreply/email/header"
+	"inreply/email/quoted"
 )
 
 // Parser turns Raw into Message. It is safe for concurrent use.
 type Parser struct {
 	config Config
-	enmime *enmime.Parser
-	heads  []*regexp.Regexp // of quotes
 }
 
 // NewParser returns a Parser.
@@ -30,45 +20,81 @@ func NewParser(config Config) (*Parser, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("check the parser's settings: %w", err)
 	}
-	return &Parser{config: config, heads: quoteHeads(), enmime: enmime.NewParser(
-		enmime.DisableTextConversion(true),
-		enmime.MaxStoredPartErrors(50),
-		enmime.SkipMalformedParts(true),
-		enmime.MultipartWOBoundaryAsSinglePart(true),
-	)}, nil
+	return &Parser{config: config}, nil
 }
 
-// Parse reads a mail. Its error has Permanent() true.
+// Parse reads a mail. Its error is an *[Error], and permanent. The message refers
+// to the raw octets, which must not change as long as its attachments are read.
 func (p *Parser) Parse(raw Raw) (*Message, error) {
-	if err := p.config.guard(raw.Bytes); err != nil {
+	octets, bare := withoutBareCR(raw.Bytes)
+	s, breach := guard.Scan(octets, p.config.limits())
+	if breach != nil {
+		return nil, breached(breach)
+	}
+	if err := noMail(octets, s); err != nil {
 		return nil, err
 	}
-	fields, _ := headerFields(raw.Bytes)
-	if len(fields) == 0 {
-		return nil, &Error{Why: "it does not begin with a header field such as \"From: ...\""}
-	}
-	envelope, err := p.enmime.ReadEnvelope(bytes.NewReader(raw.Bytes))
-	if err != nil {
-		return nil, &Error{Why: "no MIME structure can be made out in it"}
-	}
 	m := &Message{ID: raw.Object.ID(), Object: raw.Object}
+	if bare {
+		m.defect("bare-cr", "lines end in CR alone")
+	}
+	for _, f := range s.Faults {
+		m.defect(string(f.Code), fmt.Sprintf("%s, at octet %d", explain(f.Code), f.Offset))
+	}
+	fields, _ := header.Split(s.Parts[0].Header.Of(octets))
 	block := sesBlock(fields)
-	m.readEnvelope(raw, fields[:block])
-	m.Header = decoded(fields[block:])
-	m.readHeader()
-	m.readContent(envelope)
-	m.ReplyText = replyText(m.Text, p.heads)
-	m.Automation = p.config.automation(m)
+	m.readHeader(fields[block:])
+	m.readEnvelope(raw.Receipt, fields[:block], p.config.Domains)
+	c := content{raw: octets, parts: s.Parts, message: m}
+	c.read()
+	m.ReplyText = m.replyText()
+	m.Automation = p.config.automation(m, s.Parts)
 	return m, nil
 }
 
+// noMail is an error if the octets are none.
+func noMail(octets []byte, s guard.Structure) error {
+	if len(bytes.TrimSpace(octets)) == 0 {
+		return &Error{Why: "it is empty"}
+	}
+	if s.Parts[0].Header.Len() > 0 {
+		return nil
+	}
+	top := octets[:min(len(octets), 1024)]
+	for _, c := range top {
+		if c < '\t' || c > '\r' && c < ' ' && c != 0x1b {
+			return &Error{Why: "it does not begin with a header field such as \"From: ...\", and it is no text"}
+		}
+	}
+	return nil
+}
+
+// withoutBareCR mends a mail whose lines end in CR alone: the header of it ends
+// nowhere else. It reports whether there was anything to mend.
+func withoutBareCR(octets []byte) ([]byte, bool) {
+	if !bytes.Contains(octets[:min(len(octets), 1<<20)], []byte("\r\r")) {
+		return octets, false
+	}
+	if bytes.Contains(octets, []byte("\n\n")) || bytes.Contains(octets, []byte("\n\r\n")) {
+		return octets, false
+	}
+	mended := bytes.Clone(octets)
+	for i, c := range mended {
+		if c == '\r' && (i+1 == len(mended) || mended[i+1] != '\n') {
+			mended[i] = '\n'
+		}
+	}
+	return mended, true
+}
+
 // readEnvelope takes what SES knows of the mail: from its notification if there
-// was one, else from the block that it put on top.
-func (m *Message) readEnvelope(raw Raw, block []Field) {
+// was one, else from the block that it put on top. Where neither names a
+// recipient, it is us who stand in To and Cc.
+func (m *Message) readEnvelope(r *Receipt, block []header.Field, domains []string) {
 	var top Top
 	top.readBlock(block)
 	m.ReturnPath, m.NullPath, m.Recipients, m.Verdicts = top.MailFrom, top.NullPath, top.Recipients, top.Verdicts
-	if r := raw.Receipt; r != nil {
+	if r != nil {
 		m.ReturnPath, m.NullPath = r.MailFrom, r.MailFrom == ""
 		m.Recipients = nil
 		for _, to := range r.Recipients {
@@ -77,18 +103,21 @@ func (m *Message) readEnvelope(raw Raw, block []Field) {
 		// The notification's verdicts are SES's own words; the domains that they
 		// are about stand only in the block.
 		v := r.Verdicts
-		v.SPFDomain, v.DKIMDomains = top.Verdicts.SPFDomain, top.Verdicts.DKIMDomains
+		v.SPFDomain, v.DKIMDomains, v.DMARCDomain = top.Verdicts.SPFDomain, top.Verdicts.DKIMDomains, top.Verdicts.DMARCDomain
 		m.Verdicts = v
 	}
-}
-
-// decoded decodes the encoded words of all fields.
-func decoded(fields []Field) []Field {
-	out := make([]Field, len(fields))
-	for i, f := range fields {
-		out[i] = Field{Name: valid(f.Name), Value: decodeWords(f.Value)}
+	if len(m.Recipients) > 0 {
+		return
 	}
-	return out
+	for _, list := range [][]Address{m.To, m.Cc} {
+		for _, a := range list {
+			for _, domain := range domains {
+				if strings.EqualFold(a.Domain(), domain) {
+					m.Recipients = append(m.Recipients, a.Mailbox)
+				}
+			}
+		}
+	}
 }
 
 // Get is the value of the first field of this name; empty if there is none.
@@ -111,147 +140,148 @@ func (m *Message) count(name string) (n int) {
 	return n
 }
 
-func (m *Message) readHeader() {
-	m.From = firstAddress(m.Get("From"))
-	m.Sender = firstAddress(m.Get("Sender"))
-	m.ReplyTo = addresses(m.Get("Reply-To"))
-	m.To = addresses(m.Get("To"))
-	m.Cc = addresses(m.Get("Cc"))
+// readHeader reads what the sender's side wrote.
+func (m *Message) readHeader(fields []header.Field) {
+	m.Header = make([]Field, len(fields))
+	for i, f := range fields {
+		m.Header[i] = Field{Name: f.Name, Value: header.Text(f.Value)}
+	}
+	first := func(name string) string { return value(fields, name) }
+	m.From = m.author(fields)
+	if sender := mailboxes(first("Sender")); len(sender) > 0 {
+		m.Sender = sender[0]
+	}
+	m.ReplyTo = mailboxes(first("Reply-To"))
+	m.To = mailboxes(first("To"))
+	m.Cc = mailboxes(first("Cc"))
 	m.Subject = m.Get("Subject")
-	if date, err := mail.ParseDate(m.Get("Date")); err == nil {
-		m.Date = date
-	} else {
+	m.Date = header.Date(first("Date"))
+	if m.Date.IsZero() {
 		m.defect("date", "the date is missing or cannot be read")
 	}
-	if ids := messageIDs(m.Get("Message-ID")); len(ids) > 0 {
+	if ids := header.IDs(first("Message-ID")); len(ids) > 0 {
 		m.MessageID = ids[0]
 	} else {
 		m.defect("message-id", "the message id is missing or invalid")
 	}
-	m.InReplyTo = messageIDs(m.Get("In-Reply-To"))
-	m.References = messageIDs(m.Get("References"))
-	if m.From == (Address{}) {
+	m.InReplyTo = header.IDs(first("In-Reply-To"))
+	m.References = header.IDs(first("References"))
+}
+
+// author is the mailbox of From, with a defect if nobody can say whose the mail
+// is.
+func (m *Message) author(fields []header.Field) Address {
+	a, several := author(fields)
+	switch {
+	case several:
+		m.defect("several-authors", "From names mailboxes of several domains, or stands there more than once; nobody is taken for the author")
+	case a == (Address{}):
 		m.defect("from", "From is missing or names no mailbox")
 	}
-	if m.count("From") > 1 {
-		m.defect("from-twice", "there is more than one From; the first was taken")
-	}
+	return a
 }
 
-func (m *Message) defect(code, detail string) {
-	m.Defects = append(m.Defects, Defect{Code: code, Detail: detail})
-}
-
-// messageIDs are the valid message ids in a field, with their angle brackets.
-func messageIDs(value string) (ids []string) {
-	for {
-		open := strings.IndexByte(value, '<')
-		if open < 0 {
-			return ids
+// value is that of the first field of this name, as it was written.
+func value(fields []header.Field, name string) string {
+	for _, f := range fields {
+		if strings.EqualFold(f.Name, name) {
+			return f.Value
 		}
-		value = value[open:]
-		end := strings.IndexByte(value, '>')
-		if end < 0 {
-			return ids
-		}
-		if id := value[:end+1]; validID(id) {
-			ids = append(ids, id)
-		}
-		value = value[end+1:]
 	}
+	return ""
 }
 
-// validID reports whether an id may stand in a header that we write: RFC 5322,
-// section 3.6.4, more or less, and short enough for a line.
-func validID(id string) bool {
-	inner := id[1 : len(id)-1]
-	return len(id) <= 250 && len(inner) > 0 && !strings.ContainsFunc(inner, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || r == '<' || r == '>'
-	})
-}
-
-func (m *Message) readContent(e *enmime.Envelope) {
-	m.HTML = valid(e.HTML)
-	m.Text = valid(strings.ReplaceAll(e.Text, "\r\n", "\n"))
-	if strings.TrimSpace(m.Text) == "" && m.HTML != "" {
-		m.Text = htmlText(m.HTML)
-	}
-	for _, list := range [][]*enmime.Part{e.Attachments, e.Inlines, e.OtherParts} {
-		for _, part := range list {
-			if len(part.Content) > 0 || part.FileName != "" {
-				m.Attachments = append(m.Attachments, attachment(part, len(m.Attachments)+1))
+// author is the first mailbox of From. There is none if there are several of
+// several domains, in one field or in more: what DMARC passed for could then be
+// another one than we believe (RFC 7489, section 6.6.1).
+func author(fields []header.Field) (a Address, several bool) {
+	for _, f := range fields {
+		if !strings.EqualFold(f.Name, "From") {
+			continue
+		}
+		for _, other := range mailboxes(f.Value) {
+			if a == (Address{}) {
+				a = other
+			}
+			if a.Domain() != other.Domain() {
+				return Address{}, true
 			}
 		}
 	}
-	if len(e.Errors) > 0 {
-		// enmime's own words may carry the sender's octets.
-		m.defect("mime", fmt.Sprintf("%d faults in the MIME structure were tolerated", len(e.Errors)))
-	}
+	return a, false
 }
 
-func attachment(part *enmime.Part, number int) Attachment {
-	content := part.Content
-	detected, _, _ := mime.ParseMediaType(http.DetectContentType(content))
-	if detected == "application/octet-stream" {
-		detected = ""
+// mailboxes reads a list of mailboxes.
+func mailboxes(value string) []Address {
+	list := header.Mailboxes(value)
+	if len(list) == 0 {
+		return nil
 	}
-	disposition := "attachment"
-	if part.Disposition == "inline" {
-		disposition = "inline"
+	all := make([]Address, len(list))
+	for i, m := range list {
+		all[i] = Address{Name: m.Name, Mailbox: m.Address}
 	}
-	return Attachment{
-		Name: safeName(part.FileName, part.ContentType, number), RawName: valid(part.FileName),
-		ContentType: strings.ToLower(part.ContentType), DetectedType: detected, Disposition: disposition,
-		ContentID: strings.Trim(part.ContentID, "<>"), Size: int64(len(content)),
-		open: func() io.ReadCloser { return io.NopCloser(bytes.NewReader(content)) },
-	}
+	return all
 }
 
-// safeName is a file name without a path, without control characters, and not
-// empty.
-func safeName(name, contentType string, number int) string {
-	name = path.Base(strings.ReplaceAll(valid(name), `\`, "/"))
-	name = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || strings.ContainsRune(`/:*?"<>|`, r) || unicode.Is(unicode.Cf, r) {
-			return '_'
+// normal is an envelope's mailbox with its domain in lower case.
+func normal(mailbox string) string {
+	at := strings.LastIndexByte(mailbox, '@')
+	if at < 0 {
+		return mailbox
+	}
+	return mailbox[:at] + strings.ToLower(mailbox[at:])
+}
+
+// longestReply is how much of a text is searched for a reply: nobody writes more
+// by hand.
+const longestReply = 512 << 10
+
+func (m *Message) replyText() string {
+	text := m.Text
+	if len(text) > longestReply {
+		text = strings.ToValidUTF8(text[:longestReply], "")
+		m.defect("long-text", "only the beginning of the text was searched for what is no quotation")
+	}
+	return quoted.Reply(text)
+}
+
+func (m *Message) defect(code, detail string) {
+	for _, d := range m.Defects {
+		if d.Code == code {
+			return
 		}
-		return r
-	}, name)
-	name = strings.Trim(name, " .")
-	for len(name) > 200 {
-		_, size := utf8.DecodeRuneInString(name)
-		name = name[size:]
 	}
-	if name != "" {
-		return name
-	}
-	extension := ".bin"
-	if known, _ := mime.ExtensionsByType(contentType); len(known) > 0 {
-		extension = slices.Min(known)
-	}
-	return fmt.Sprintf("part-%d%s", number, extension)
+	m.Defects = append(m.Defects, Defect{Code: code, Detail: detail})
 }
 
-// wordDecoder decodes encoded words (RFC 2047) in every charset of the WHATWG.
-func wordDecoder() *mime.WordDecoder {
-	return &mime.WordDecoder{CharsetReader: func(charset string, r io.Reader) (io.Reader, error) {
-		encoding, err := htmlindex.Get(charset)
-		if err != nil {
-			return nil, fmt.Errorf("find charset: %w", err)
-		}
-		return encoding.NewDecoder().Reader(r), nil
-	}}
-}
-
-// decodeWords decodes what can be decoded, and leaves the rest as it is.
-func decodeWords(value string) string {
-	if decoded, err := wordDecoder().DecodeHeader(value); err == nil {
-		value = decoded
+// explain says in our words what a fault is.
+func explain(code guard.Code) string {
+	switch code {
+	case guard.NoHeader:
+		return "the mail begins with its text; it has no header"
+	case guard.NoSeparator:
+		return "no empty line parts the header from the body"
+	case guard.MboxLine:
+		return "a line of a mailbox file stands on top"
+	case guard.HeaderLine:
+		return "a line in a header is no field; it was taken for a part of the field above"
+	case guard.NoBoundary:
+		return "a multipart declares no boundary; it was read by its first delimiter, or as text"
+	case guard.LongBoundary:
+		return "a boundary is longer than the 70 octets of RFC 2046"
+	case guard.AbsentBoundary:
+		return "the boundary of a multipart delimits nothing; its body was read as text"
+	case guard.Unclosed:
+		return "the last delimiter of a multipart is missing"
+	case guard.RepeatedField:
+		return "a field that describes content stands there more than once; the first counts"
+	case guard.MalformedEncoding:
+		return "a transfer encoding has more behind it; it was read as what was meant"
+	case guard.UnknownEncoding:
+		return "nobody knows the transfer encoding; the body was left as it is"
+	case guard.CorruptBase64:
+		return "a base64 body has octets that are not base64, or ends within a letter; what could be decoded was"
 	}
-	return valid(value)
-}
-
-// valid is a text as UTF-8, without NUL and line breaks in the way of headers.
-func valid(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+	return "something is wrong"
 }

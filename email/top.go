@@ -1,12 +1,14 @@
 package email
 
 import (
-	"bytes"
-	"net/mail"
 	"slices"
 	"strings"
 
+	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
+
+	"inreply/email/authres"
+	"inreply/email/header"
 )
 
 // Top is the beginning of a stored mail: the block of fields that SES put on
@@ -21,49 +23,58 @@ type Top struct {
 	Complete   bool // the whole header was read
 }
 
-// blockOrder is the order in which SES writes its fields on top. A field that
-// comes out of this order, or twice, is the first one that SES did not write:
-// the sender's own copies stand below it and are never looked at.
-func blockOrder() []string {
-	return []string{
-		"return-path", "received", "x-ses-spam-verdict", "x-ses-virus-verdict",
-		"received-spf", "authentication-results", "x-ses-receipt", "x-ses-dkim-signature",
-	}
-}
-
 // ReadTop reads the first octets of a stored mail. More octets can only complete
 // the answer, never change what it says of SES's block.
 func ReadTop(head []byte) (Top, error) {
-	fields, complete := headerFields(head)
+	fields, complete := header.Split(head)
 	t := Top{Complete: complete}
 	block := sesBlock(fields)
 	t.readBlock(fields[:block])
-	for _, f := range fields[block:] {
-		if strings.EqualFold(f.Name, "From") {
-			t.From = firstAddress(f.Value)
-			break
-		}
-	}
+	t.From, _ = author(fields[block:])
 	return t, nil
 }
 
-// sesBlock is how many of the fields SES put on top: none unless its own
-// Received is among the first two.
-func sesBlock(fields []Field) int {
-	order := blockOrder()
-	next, n := 0, 0
-	bySES := false
+// place is where in SES's block a field stands; 0 if SES writes no such field. A
+// field that comes out of this order, or twice, is the first one that SES did not
+// write: the sender's own copies stand below it and are never looked at.
+func place(name string) int {
+	switch strings.ToLower(name) {
+	case "return-path":
+		return 1
+	case "received":
+		return 2
+	case "x-ses-spam-verdict":
+		return 3
+	case "x-ses-virus-verdict":
+		return 4
+	case "received-spf":
+		return 5
+	case "authentication-results":
+		return 6
+	case "x-ses-receipt":
+		return 7
+	case "x-ses-dkim-signature":
+		return 8
+	}
+	return 0
+}
+
+// sesBlock is how many of the fields SES put on top: none unless its own Received
+// is among the first two.
+func sesBlock(fields []header.Field) int {
+	last, n, bySES := 0, 0, false
 	for _, f := range fields {
-		at := slices.Index(order[next:], strings.ToLower(f.Name))
-		if at < 0 {
+		at := place(f.Name)
+		if at <= last {
 			break
 		}
-		name := order[next+at]
-		if name == "received" && !strings.Contains(f.Value, " by inbound-smtp.") {
-			break
+		if at == 2 {
+			if _, ours := sesReceived(f.Value); !ours {
+				break
+			}
+			bySES = true
 		}
-		bySES = bySES || name == "received"
-		next += at + 1
+		last = at
 		n++
 		if n >= 2 && !bySES {
 			return 0
@@ -75,52 +86,126 @@ func sesBlock(fields []Field) int {
 	return n
 }
 
-func (t *Top) readBlock(block []Field) {
+func (t *Top) readBlock(block []header.Field) {
 	for _, f := range block {
-		switch strings.ToLower(f.Name) {
-		case "return-path":
-			t.MailFrom = strings.Trim(strings.TrimSpace(f.Value), "<>")
+		switch place(f.Name) {
+		case 1:
+			path := strings.TrimSpace(f.Value)
+			t.MailFrom = strings.TrimSuffix(strings.TrimPrefix(path, "<"), ">")
 			t.NullPath = t.MailFrom == ""
-		case "received":
+		case 2:
 			t.BySES = true
-			if to := forClause(f.Value); to != "" {
+			if to, _ := sesReceived(f.Value); to != "" {
 				t.Recipients = []string{to}
 			}
-		case "x-ses-spam-verdict":
-			t.Verdicts.Spam = Verdict(strings.ToUpper(strings.TrimSpace(f.Value)))
-		case "x-ses-virus-verdict":
-			t.Verdicts.Virus = Verdict(strings.ToUpper(strings.TrimSpace(f.Value)))
-		case "authentication-results":
+		case 3:
+			t.Verdicts.Spam = verdict(f.Value)
+		case 4:
+			t.Verdicts.Virus = verdict(f.Value)
+		case 6:
 			t.Verdicts.read(f.Value, t.MailFrom)
 		}
 	}
 }
 
+// verdict is one that SES spells out.
+func verdict(value string) Verdict {
+	switch v := Verdict(strings.ToUpper(strings.TrimSpace(value))); v {
+	case Pass, Fail, Gray, Failed, Disabled:
+		return v
+	}
+	return ""
+}
+
+// sesReceived reads a Received field (RFC 5321, section 4.4). Ours reports whether
+// SES wrote it; to is the recipient that it names. The name that the other host
+// greeted with stands in it as well, so comments and everything before the words
+// that SES wrote are passed over.
+func sesReceived(value string) (to string, ours bool) {
+	if date := strings.LastIndexByte(value, ';'); date >= 0 {
+		value = value[:date]
+	}
+	at := strings.LastIndex(value, " by inbound-smtp.")
+	if at < 0 {
+		return "", false
+	}
+	words := strings.Fields(value[at:])
+	if len(words) < 2 || !strings.HasSuffix(words[1], ".amazonaws.com") && !strings.HasSuffix(words[1], ".amazonaws.com.cn") {
+		return "", false
+	}
+	for i, w := range words[:len(words)-1] {
+		if w == "for" {
+			return normal(strings.Trim(words[i+1], "<>")), true
+		}
+	}
+	return "", true
+}
+
+// sesServer is the authserv-id under which SES writes.
+const sesServer = "amazonses.com"
+
 // read takes SPF, DKIM and DMARC from SES's own field.
 func (v *Verdicts) read(value, mailFrom string) {
-	results, ok := authenticationResults(value)
+	results, ok := authres.Parse(value, sesServer)
 	if !ok {
 		return
 	}
 	for _, r := range results {
-		verdict := verdictOf(r.result)
-		switch r.method {
+		verdict := resultVerdict(r.Value)
+		switch r.Method {
 		case "spf":
 			v.SPF = worse(v.SPF, verdict)
 		case "dkim":
-			if verdict == Pass {
-				v.DKIM = Pass
-				v.DKIMDomains = append(v.DKIMDomains, strings.ToLower(domainOf(r.properties["header.i"], r.properties["header.d"])))
-			} else if v.DKIM == "" {
-				v.DKIM = verdict
-			}
+			v.addDKIM(verdict, signer(r))
 		case "dmarc":
 			v.DMARC = worse(v.DMARC, verdict)
+			v.DMARCDomain = strings.ToLower(r.Properties["header.from"])
 		}
 	}
 	if v.SPF == Pass {
-		v.SPFDomain = strings.ToLower(domainOf(mailFrom))
+		v.SPFDomain = strings.ToLower(afterAt(mailFrom))
 	}
+	if strange(mailFrom) {
+		// SES repeats the envelope sender in the field, and nobody has said how it
+		// writes one that has separators of the field in it.
+		v.SPF, v.DKIM, v.DMARC = doubted(v.SPF), doubted(v.DKIM), doubted(v.DMARC)
+	}
+}
+
+func (v *Verdicts) addDKIM(verdict Verdict, domain string) {
+	if verdict == Pass {
+		v.DKIM = Pass
+		v.DKIMDomains = append(v.DKIMDomains, domain)
+		return
+	}
+	if v.DKIM == "" {
+		v.DKIM = verdict
+	}
+}
+
+// signer is the domain of a signature: that of header.i, which is header.d or
+// within it (RFC 6376, section 3.5).
+func signer(r authres.Result) string {
+	for _, name := range []string{"header.i", "header.d"} {
+		if identity := r.Properties[name]; identity != "" {
+			return strings.ToLower(afterAt(identity))
+		}
+	}
+	return ""
+}
+
+// strange reports whether an envelope sender has anything in it that the syntax of
+// the field gives a meaning to.
+func strange(mailFrom string) bool {
+	return strings.ContainsAny(mailFrom, " \t\r\n;()\"\\")
+}
+
+// doubted is a verdict that somebody else may have had a hand in.
+func doubted(v Verdict) Verdict {
+	if v == Pass {
+		return Gray
+	}
+	return v
 }
 
 // worse keeps the verdict that passes less: two results of one method where one
@@ -132,28 +217,20 @@ func worse(a, b Verdict) Verdict {
 	return a
 }
 
-// verdictOf is a result of RFC 8601, section 2.7, as one of SES's verdicts.
-func verdictOf(result string) Verdict {
+// resultVerdict is a result of RFC 8601, section 2.7, as one of SES's verdicts.
+func resultVerdict(result string) Verdict {
 	switch result {
 	case "pass":
 		return Pass
 	case "fail", "softfail", "hardfail":
 		return Fail
 	case "temperror", "permerror":
-		return "PROCESSING_FAILED"
+		return Failed
 	}
-	return "GRAY"
+	return Gray
 }
 
-// domainOf is what follows the last @ of the first text that is not empty.
-func domainOf(texts ...string) string {
-	for _, s := range texts {
-		if s != "" {
-			return s[strings.LastIndexByte(s, '@')+1:]
-		}
-	}
-	return ""
-}
+func afterAt(s string) string { return s[strings.LastIndexByte(s, '@')+1:] }
 
 // Policy is how sure one must be of who wrote a mail.
 type Policy string
@@ -172,23 +249,34 @@ func (v Verdicts) Authenticated(from Address, policy Policy) bool {
 	if policy == Any {
 		return true
 	}
-	if from.Domain() == "" {
+	domain := from.Domain()
+	if domain == "" || v.DMARC == Fail {
+		// If DMARC failed, neither SPF nor DKIM can be aligned and pass.
 		return false
 	}
 	if v.DMARC.Passed() {
-		return true
+		return v.DMARCDomain == "" || aligned(v.DMARCDomain, domain)
 	}
 	if policy != Aligned {
 		return false
 	}
-	if v.SPF.Passed() && aligned(v.SPFDomain, from.Domain()) {
+	if v.SPF.Passed() && aligned(v.SPFDomain, domain) {
 		return true
 	}
-	return v.DKIM.Passed() && slices.ContainsFunc(v.DKIMDomains, func(d string) bool { return aligned(d, from.Domain()) })
+	return v.DKIM.Passed() && slices.ContainsFunc(v.DKIMDomains, func(d string) bool { return aligned(d, domain) })
 }
 
 func aligned(a, b string) bool {
+	a, b = ascii(a), ascii(b)
 	return a != "" && (a == b || organization(a) == organization(b) && organization(a) != "")
+}
+
+// ascii is a domain as DNS has it (RFC 5890), which is how SES writes it.
+func ascii(domain string) string {
+	if converted, err := idna.Lookup.ToASCII(domain); err == nil {
+		return converted
+	}
+	return domain
 }
 
 // organization is the registered domain; empty for what is only a public suffix.
@@ -198,92 +286,4 @@ func organization(domain string) string {
 		return ""
 	}
 	return d
-}
-
-// forClause is the recipient in a Received field (RFC 5321, section 4.4).
-func forClause(received string) string {
-	_, rest, ok := strings.Cut(received, " for ")
-	if !ok {
-		return ""
-	}
-	to, _, _ := strings.Cut(rest, ";")
-	return normal(strings.Trim(strings.TrimSpace(to), "<>"))
-}
-
-// normal is a mailbox with its domain in lower case.
-func normal(mailbox string) string {
-	at := strings.LastIndexByte(mailbox, '@')
-	if at < 0 {
-		return mailbox
-	}
-	return mailbox[:at] + strings.ToLower(mailbox[at:])
-}
-
-// firstAddress is the first mailbox of a From, as far as it can be read.
-func firstAddress(value string) Address {
-	all := addresses(value)
-	if len(all) == 0 {
-		return Address{}
-	}
-	return all[0]
-}
-
-// addresses reads a list of mailboxes. What net/mail refuses is searched for
-// the first thing in angle brackets.
-func addresses(value string) []Address {
-	parser := mail.AddressParser{WordDecoder: wordDecoder()}
-	list, err := parser.ParseList(value)
-	if err == nil {
-		all := make([]Address, len(list))
-		for i, a := range list {
-			all[i] = Address{Name: valid(a.Name), Mailbox: normal(a.Address)}
-		}
-		return all
-	}
-	open := strings.LastIndexByte(value, '<')
-	end := strings.LastIndexByte(value, '>')
-	if open < 0 || end < open {
-		return nil
-	}
-	a, err := mail.ParseAddress(value[open : end+1])
-	if err != nil {
-		return nil
-	}
-	return []Address{{Name: valid(decodeWords(strings.Trim(value[:open], ` "`))), Mailbox: normal(a.Address)}}
-}
-
-// headerFields splits a header into its fields, unfolded. It reports whether it
-// saw the header's end.
-func headerFields(text []byte) (fields []Field, complete bool) {
-	for len(text) > 0 {
-		line, rest := cutLine(text)
-		if len(line) == 0 {
-			return fields, true
-		}
-		if (line[0] == ' ' || line[0] == '\t') && len(fields) > 0 {
-			last := &fields[len(fields)-1]
-			last.Value += " " + strings.TrimSpace(string(line))
-			text = rest
-			continue
-		}
-		name, value, ok := bytes.Cut(line, []byte(":"))
-		if !ok || len(name) == 0 || bytes.ContainsAny(bytes.TrimRight(name, " \t"), " \t") {
-			return fields, false
-		}
-		fields = append(fields, Field{Name: string(bytes.TrimRight(name, " \t")), Value: strings.TrimSpace(string(value))})
-		text = rest
-	}
-	return fields, false
-}
-
-// cutLine takes the first line off: it ends in CRLF, LF or a lone CR.
-func cutLine(text []byte) (line, rest []byte) {
-	at := bytes.IndexAny(text, "\r\n")
-	if at < 0 {
-		return text, nil
-	}
-	if text[at] == '\r' && at+1 < len(text) && text[at+1] == '\n' {
-		return text[:at], text[at+2:]
-	}
-	return text[:at], text[at+1:]
 }

@@ -9,7 +9,6 @@
 package charset
 
 import (
-	"bytes"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -41,25 +40,25 @@ const sample = 16 << 10
 
 // Decode returns text as valid UTF-8. Name is the declared charset as it stands
 // in the mail; empty if there is none.
-func Decode(name string, text []byte) (string, Outcome) {
+func Decode(name, text string) (string, Outcome) {
 	if decoded, ok := marked(text); ok {
 		return decoded, Declared
 	}
 	name = normal(name)
 	switch name {
 	case "", "us-ascii", "ascii", "utf-8", "unknown-8bit", "x-unknown", "default":
-		if seven(name) && bytes.IndexByte(text, 0x1b) >= 0 {
+		if seven(name) && strings.IndexByte(text, 0x1b) >= 0 {
 			break // ISO 2022 has only octets of seven bits
 		}
-		if utf8.Valid(text) {
-			return string(text), Declared
+		if utf8.ValidString(text) {
+			return text, Declared
 		}
 	}
 	outcome := Detected
 	switch declared := lookup(name); {
 	case name == "utf-8":
 		if mostlyUTF8(text) {
-			return strings.ToValidUTF8(string(text), "\uFFFD"), Damaged
+			return Valid(text), Damaged
 		}
 		outcome = Failed
 	case declared != nil && !seven(name):
@@ -76,18 +75,18 @@ func Decode(name string, text []byte) (string, Outcome) {
 
 // Short is [Decode] for a few words, on which detection is no better than
 // guessing, and costs more than they are worth.
-func Short(name string, text []byte) string {
+func Short(name, text string) string {
 	name = normal(name)
 	if e := lookup(name); e != nil && name != "utf-8" {
 		if decoded, ok := try(e, text); ok {
 			return decoded
 		}
 	}
-	if utf8.Valid(text) {
-		return string(text)
+	if utf8.ValidString(text) {
+		return text
 	}
 	if name == "utf-8" {
-		return Valid(string(text))
+		return Valid(text)
 	}
 	return Valid(convert(charmap.Windows1252, text))
 }
@@ -105,13 +104,13 @@ func seven(name string) bool {
 }
 
 // marked decodes a text that begins with a byte order mark.
-func marked(text []byte) (string, bool) {
+func marked(text string) (string, bool) {
 	switch {
-	case bytes.HasPrefix(text, []byte("\xef\xbb\xbf")):
-		if text = text[3:]; utf8.Valid(text) {
-			return string(text), true
+	case strings.HasPrefix(text, "\xef\xbb\xbf"):
+		if text = text[3:]; utf8.ValidString(text) {
+			return text, true
 		}
-	case bytes.HasPrefix(text, []byte("\xff\xfe")), bytes.HasPrefix(text, []byte("\xfe\xff")):
+	case strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"):
 		return try(unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), text)
 	}
 	return "", false
@@ -169,18 +168,18 @@ func lookup(name string) encoding.Encoding {
 }
 
 // try decodes a text, and reports whether all of it could be.
-func try(e encoding.Encoding, text []byte) (string, bool) {
+func try(e encoding.Encoding, text string) (string, bool) {
 	decoded := convert(e, text)
-	lost := strings.Contains(decoded, "\uFFFD") && !bytes.Contains(text, []byte("\uFFFD"))
+	lost := strings.Contains(decoded, "\uFFFD") && !strings.Contains(text, "\uFFFD")
 	return decoded, !lost && utf8.ValidString(decoded)
 }
 
 // convert decodes a text piece by piece, so that there are no two copies of it.
 // What cannot be decoded becomes U+FFFD.
-func convert(e encoding.Encoding, text []byte) string {
+func convert(e encoding.Encoding, text string) string {
 	var b strings.Builder
 	b.Grow(len(text) + len(text)/8)
-	if _, err := io.Copy(&b, e.NewDecoder().Reader(bytes.NewReader(text))); err != nil {
+	if _, err := io.Copy(&b, e.NewDecoder().Reader(strings.NewReader(text))); err != nil {
 		b.WriteString("\uFFFD")
 	}
 	return b.String()
@@ -188,11 +187,11 @@ func convert(e encoding.Encoding, text []byte) string {
 
 // detect looks for the charset of a text. The outcome is what is returned if one
 // is found that fits.
-func detect(name string, text []byte, outcome Outcome) (string, Outcome) {
-	if utf8.Valid(text) && bytes.IndexByte(text, 0x1b) < 0 {
-		return string(text), outcome
+func detect(name, text string, outcome Outcome) (string, Outcome) {
+	if utf8.ValidString(text) && strings.IndexByte(text, 0x1b) < 0 {
+		return text, outcome
 	}
-	found, err := chardet.NewTextDetector().DetectBest(text[:min(len(text), sample)])
+	found, err := chardet.NewTextDetector().DetectBest([]byte(text[:min(len(text), sample)]))
 	if err == nil && found.Confidence >= 20 {
 		if e := lookup(normal(found.Charset)); e != nil {
 			if decoded, ok := try(e, text); ok {
@@ -200,8 +199,8 @@ func detect(name string, text []byte, outcome Outcome) (string, Outcome) {
 			}
 		}
 	}
-	if utf8.Valid(text) {
-		return string(text), outcome
+	if utf8.ValidString(text) {
+		return text, outcome
 	}
 	if e := lookup(name); e != nil {
 		if decoded := convert(e, text); mostlyText(decoded) {
@@ -213,10 +212,10 @@ func detect(name string, text []byte, outcome Outcome) (string, Outcome) {
 
 // mostlyUTF8 reports whether there are more letters of several octets in a text
 // than octets that belong to none.
-func mostlyUTF8(text []byte) bool {
+func mostlyUTF8(text string) bool {
 	good, bad := 0, 0
 	for len(text) > 0 {
-		r, size := utf8.DecodeRune(text)
+		r, size := utf8.DecodeRuneInString(text)
 		switch {
 		case r == utf8.RuneError && size == 1:
 			bad++

@@ -35,7 +35,7 @@ func TestDecode(t *testing.T) {
 		"empty":                         {"whatever", "", "", Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, outcome := Decode(c.charset, []byte(c.text))
+			got, outcome := Decode(c.charset, c.text)
 			if got != c.want || outcome != c.outcome {
 				t.Errorf("%q, outcome %d", got, outcome)
 			}
@@ -45,10 +45,10 @@ func TestDecode(t *testing.T) {
 
 // Whatever is decoded is valid UTF-8, and does not grow out of proportion.
 func FuzzDecode(f *testing.F) {
-	f.Add("utf-7", []byte("Hi +AOQ-"))
-	f.Add("", []byte("\x1b$B$3$s\x1b(B"))
-	f.Add("iso-8859-1", []byte("\xff\xfe"))
-	f.Fuzz(func(t *testing.T, name string, text []byte) {
+	f.Add("utf-7", "Hi +AOQ-")
+	f.Add("", "\x1b$B$3$s\x1b(B")
+	f.Add("iso-8859-1", "\xff\xfe")
+	f.Fuzz(func(t *testing.T, name, text string) {
 		got, _ := Decode(name, text)
 		if !utf8.ValidString(got) {
 			t.Fatalf("%q", got)
@@ -69,7 +69,7 @@ func BenchmarkDecode(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
 			for b.Loop() {
-				Decode(name, []byte(text))
+				Decode(name, text)
 			}
 		})
 	}

@@ -14,7 +14,7 @@ import (
 // a letter of several octets in two. What is no encoded word stays as it is.
 func Decode(value string) string {
 	if !utf8.ValidString(value) || strings.Contains(value, "\x1b") {
-		value, _ = charset.Decode("", []byte(value))
+		value, _ = charset.Decode("", value)
 	}
 	if !strings.Contains(value, "=?") {
 		return value
@@ -59,7 +59,7 @@ func (w word) decoded() string {
 	if w.charset == "" {
 		return ""
 	}
-	return charset.Short(w.charset, w.text)
+	return charset.Short(w.charset, string(w.text))
 }
 
 // nextWord is where the next encoded word may begin, the beginning aside.

@@ -1,30 +1,36 @@
-package email
+// Package authres reads Authentication-Results fields (RFC 8601) that somebody
+// wrote who wishes harm.
+//
+// The field is ours, but much in it is not: the envelope sender, the name that a
+// host greets with and the domains of signatures are what the other side chose,
+// and stand in comments, in quoted strings and in plain words of the field. So it
+// is read token by token, with comments that nest and quotes that escape, and
+// never searched for words. What stands in a comment is no result, and neither is
+// what stands within quotes.
+package authres
 
 import "strings"
 
-// methodResult is one result of an Authentication-Results field.
-type methodResult struct {
-	method     string // "spf", "dkim", "dmarc", ..., lower case
-	result     string // "pass", "fail", ..., lower case
-	properties map[string]string
+// Result is one result of a field.
+type Result struct {
+	Method     string            // "spf", "dkim", "dmarc", ..., lower case, without version
+	Value      string            // "pass", "fail", ..., lower case
+	Properties map[string]string // "header.from", ..., names in lower case
 }
 
-// sesServer is the authserv-id under which SES writes.
-const sesServer = "amazonses.com"
+// mostResults is more than any server writes.
+const mostResults = 100
 
-// authenticationResults reads the field as RFC 8601, section 2.2 writes it, and
-// as SES does, which puts client-ip and envelope-from between the results. It
-// reads tokens, comments and quoted strings, because a sender chooses what
-// stands in an envelope-from or in a comment, semicolons included. It reports
-// whether the field is SES's at all.
-func authenticationResults(value string) (results []methodResult, ok bool) {
+// Parse reads a field's value as RFC 8601, section 2.2 has it, and as SES writes
+// it, which puts client-ip and envelope-from between the results. Server is the
+// authserv-id that the field must have; if it has another, ok is false.
+func Parse(value, server string) (results []Result, ok bool) {
 	t := tokens{rest: value}
-	if server := t.next(); !strings.EqualFold(server.text, sesServer) || server.quoted {
+	if id := t.next(); !strings.EqualFold(id.text, server) || id.quoted {
 		return nil, false
 	}
-	var r *methodResult
 	starts := false // the next word begins a result
-	for {
+	for len(results) < mostResults {
 		w := t.next()
 		switch {
 		case w.end:
@@ -34,19 +40,24 @@ func authenticationResults(value string) (results []methodResult, ok bool) {
 			continue
 		}
 		name, said, pair := t.pair(w)
-		if !pair {
+		switch {
+		case !pair:
 			starts = false
-			continue
-		}
-		if starts {
-			results = append(results, methodResult{method: strings.ToLower(name), result: strings.ToLower(said), properties: map[string]string{}})
-			r = &results[len(results)-1]
+		case starts:
+			method, _, _ := strings.Cut(strings.ToLower(name), "/")
+			results = append(results, Result{Method: method, Value: strings.ToLower(said), Properties: map[string]string{}})
 			starts = false
-			continue
+		case len(results) > 0:
+			results[len(results)-1].add(strings.ToLower(name), said)
 		}
-		if r != nil {
-			r.properties[strings.ToLower(name)] = said
-		}
+	}
+	return results, true
+}
+
+// add keeps the first property of each name.
+func (r Result) add(name, value string) {
+	if _, there := r.Properties[name]; !there {
+		r.Properties[name] = value
 	}
 }
 
@@ -73,7 +84,7 @@ func (t *tokens) next() token {
 	if t.rest[0] == '"' {
 		return token{text: t.quoted(), quoted: true}
 	}
-	end := strings.IndexAny(t.rest, " \t;\"(=")
+	end := strings.IndexAny(t.rest, " \t\r\n;\"(=")
 	switch {
 	case end < 0:
 		end = len(t.rest)
@@ -95,12 +106,12 @@ func (t *tokens) pair(w token) (name, value string, ok bool) {
 	t.rest = t.rest[1:]
 	t.skip()
 	var b strings.Builder
-	for t.rest != "" && !strings.ContainsRune(" \t;(", rune(t.rest[0])) {
+	for t.rest != "" && !strings.ContainsRune(" \t\r\n;(", rune(t.rest[0])) {
 		if t.rest[0] == '"' {
 			b.WriteString(t.quoted())
 			continue
 		}
-		end := strings.IndexAny(t.rest, " \t;\"(")
+		end := strings.IndexAny(t.rest, " \t\r\n;\"(")
 		if end < 0 {
 			end = len(t.rest)
 		}
@@ -121,7 +132,7 @@ func (t *tokens) skip() {
 			depth++
 		case c == ')' && depth > 0:
 			depth--
-		case depth == 0 && c != ' ' && c != '\t':
+		case depth == 0 && c != ' ' && c != '\t' && c != '\r' && c != '\n':
 			return
 		}
 	}
