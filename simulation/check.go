@@ -30,27 +30,35 @@ type checker struct {
 	byKey  map[string]*fateOf
 	byMail map[string]*fateOf // by the id of the mail record
 	groups map[string][]*fateOf
-	leases []string // handles of the mail queue, in the order in which they were given out
+	leases []leased // of the mail queue, in the order in which they were given out
 	lines  []string // the log of the run, for a seed that failed
 }
 
 // fateOf is what became of one mail.
 type fateOf struct {
-	mail      *mail
-	key       string
-	group     string
-	published bool
-	asked     int // times the application was
-	failed    int // times it refused, outages left out
-	good      int // times it answered, or was silent
-	cut       int // times its caller was cancelled
-	settled   bool
-	replies   int
-	sends     []*send
-	dead      []consumer.DeadLetter
-	redriven  bool
-	given     int      // times that the mail queue gave it out
-	ends      []string // outcomes in the log
+	mail       *mail
+	key        string
+	group      string
+	published  bool
+	asked      int // times the application was
+	failed     int // times it refused, outages left out
+	good       int // times it answered, or was silent
+	cut        int // times its caller was cancelled
+	settled    bool
+	replies    int
+	sends      []*send
+	dead       []consumer.DeadLetter
+	redriven   bool
+	diedBefore int      // dead letters before the redrive
+	expired    bool     // a lease of it was ended early
+	given      int      // times that the mail queue gave it out
+	ends       []string // outcomes in the log
+}
+
+// leased is one message that the mail queue gave out.
+type leased struct {
+	handle string
+	fate   *fateOf
 }
 
 // send is one reply that SES took.
@@ -95,6 +103,7 @@ func (c *checker) moved(key string) {
 	defer c.mu.Unlock()
 	if f := c.byKey[key]; f != nil {
 		f.redriven = true
+		f.diedBefore = len(f.dead)
 	}
 }
 
@@ -204,22 +213,26 @@ func (c *checker) received(x call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, m := range answer.Messages {
-		c.leases = append(c.leases, m.ReceiptHandle)
 		if f := c.mentioned(m.Body); f != nil {
 			f.given++
+			c.leases = append(c.leases, leased{m.ReceiptHandle, f})
 		}
 	}
 }
 
-// lastHandle is one of the last leases.
-func (c *checker) lastHandle(random *rand.Rand) string {
+// expire picks one of the last leases, which is ended early. Two processes may
+// then be at the same try of a mail: its last one may dead-letter it in one and
+// answer it in the other.
+func (c *checker) expire(random *rand.Rand) (handle string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := min(8, len(c.leases))
 	if n == 0 {
 		return ""
 	}
-	return c.leases[len(c.leases)-1-random.IntN(n)]
+	l := c.leases[len(c.leases)-1-random.IntN(n)]
+	l.fate.expired = true
+	return l.handle
 }
 
 // sendsOf goes through the sends that a write of a mail record is about: those
@@ -371,7 +384,7 @@ func (c *checker) ended(f *fateOf) {
 	if f.replies > 1 && f.replies-1 > excused {
 		c.breaksLocked("3: mail %d got %d replies, %d of them excused", n, f.replies, excused)
 	}
-	if f.replies > 0 && len(f.dead) > 0 && !f.redriven && excused == 0 {
+	if f.replies > 0 && len(f.dead) > 0 && !f.redriven && !f.expired && excused == 0 {
 		c.breaksLocked("1: mail %d was answered and dead-lettered", n)
 	}
 	was := slices.Sorted(slices.Values(slices.Compact(f.ends)))
@@ -392,8 +405,8 @@ func (c *checker) ended(f *fateOf) {
 		if f.replies == 0 && len(f.dead) == 0 {
 			c.breaksLocked("1: mail %d (%s) is lost: no reply, no dead letter; asked %d times", n, kind, f.asked)
 		}
-		if f.redriven && f.replies == 0 {
-			c.breaksLocked("12: mail %d was redriven after its cause was mended, and not answered", n)
+		if f.redriven && f.replies == 0 && len(f.dead) == f.diedBefore {
+			c.breaksLocked("12: mail %d was redriven after its cause was mended, and neither answered nor dead-lettered anew", n)
 		}
 	}
 	if c.plan.calm {

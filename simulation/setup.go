@@ -92,7 +92,7 @@ func (r *Run) redrive() error {
 
 // expire ends one of the last leases early, whatever its holder believes.
 func (r *Run) expire() error {
-	handle := r.checker.lastHandle(r.random)
+	handle := r.checker.expire(r.random)
 	if handle != "" {
 		r.queue(mailQueue).Release(context.Background(), []string{handle})
 	}
