@@ -70,17 +70,17 @@ func Name(line []byte) string {
 	return string(name)
 }
 
-// Line takes the first line off: it ends in CRLF, LF or a lone CR.
+// Line takes the first line off: it ends in CRLF, LF or a lone CR. It looks no
+// further than that.
 func Line(text []byte) (line, rest []byte) {
-	end := bytes.IndexByte(text, '\n')
+	end := bytes.IndexAny(text, "\r\n")
 	if end < 0 {
-		end = len(text)
+		return text, nil
 	}
-	if at := bytes.IndexByte(text[:end], '\r'); at >= 0 && at+1 != end {
-		return text[:at], text[at+1:]
+	if text[end] == '\r' && end+1 < len(text) && text[end+1] == '\n' {
+		return text[:end], text[end+2:]
 	}
-	rest = text[min(len(text), end+1):]
-	return bytes.TrimSuffix(text[:end], []byte("\r")), rest
+	return text[:end], text[end+1:]
 }
 
 // Text is a field's value for reading: encoded words decoded, no line breaks nor

@@ -135,6 +135,7 @@ func TestHostileFields(t *testing.T) {
 		IDs(value)
 		Split([]byte(value))
 		Split([]byte(strings.Repeat(piece+"\r\n ", (1<<20)/(len(piece)+3))))
+		Split([]byte(strings.Repeat(piece+"\r", (1<<20)/(len(piece)+1))))
 	}
 }
 

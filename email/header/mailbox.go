@@ -14,12 +14,18 @@ type Mailbox struct {
 // Mailboxes reads a list of mailboxes and groups. What is no mailbox is left out.
 // Encoded words count in names only: an address is what stands there.
 func Mailboxes(value string) []Mailbox {
-	var list []Mailbox
+	if value == "" {
+		return nil
+	}
+	list := make([]Mailbox, 0, 1+min(strings.Count(value, ",")+strings.Count(value, ";"), 10_000))
 	r := reader{rest: value}
 	for r.rest != "" {
 		if m, ok := r.mailbox(); ok {
 			list = append(list, m)
 		}
+	}
+	if len(list) == 0 {
+		return nil
 	}
 	return list
 }

@@ -1,7 +1,6 @@
 package header
 
 import (
-	"io"
 	"strings"
 	"unicode/utf8"
 
@@ -110,27 +109,53 @@ func cutWord(value string) (w word, rest string, ok bool) {
 		}
 		w.text = decodeQ(encoded)
 	case 'b', 'B':
-		w.text = all(transfer.Base64([]byte(encoded)))
+		w.text = decodeB(encoded)
 	default:
 		return w, value, false
 	}
 	return w, value[2+first+3+end+2:], true
 }
 
-func isHex(s string) bool {
-	return len(s) >= 2 && strings.IndexByte("0123456789ABCDEFabcdef", s[0]) >= 0 && strings.IndexByte("0123456789ABCDEFabcdef", s[1]) >= 0
-}
-
-// decodeQ decodes the Q encoding (RFC 2047, section 4.2).
+// decodeQ decodes the Q encoding (RFC 2047, section 4.2): quoted-printable in which
+// an underscore is a space, and in which there are no lines.
 func decodeQ(encoded string) []byte {
-	encoded = strings.NewReplacer("_", " ", " ", "=20", "\t", "=20").Replace(encoded)
-	return all(transfer.QuotedPrintable([]byte(strings.ReplaceAll(encoded, " ", "=20"))))
+	text := make([]byte, 0, len(encoded))
+	for i := 0; i < len(encoded); i++ {
+		switch c := encoded[i]; {
+		case c == '_':
+			text = append(text, ' ')
+		case c == '=' && isHex(encoded[i+1:]):
+			text = append(text, value(encoded[i+1])<<4|value(encoded[i+2]))
+			i += 2
+		default:
+			text = append(text, c)
+		}
+	}
+	return text
 }
 
-func all(r io.Reader) []byte {
-	b, err := io.ReadAll(r)
-	if err != nil {
-		return nil
+func decodeB(encoded string) []byte {
+	text := make([]byte, 0, len(encoded)/4*3+3)
+	r := transfer.Base64([]byte(encoded))
+	for {
+		n, err := r.Read(text[len(text):cap(text)])
+		if text = text[:len(text)+n]; err != nil || n == 0 {
+			return text
+		}
 	}
-	return b
+}
+
+func isHex(s string) bool { return len(s) >= 2 && value(s[0]) < 16 && value(s[1]) < 16 }
+
+// value is that of a hexadecimal digit; 16 if it is none.
+func value(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 16
 }
