@@ -29,7 +29,7 @@ func (a app) daemon(ctx context.Context) error {
 		return err
 	}
 	// Before the queues are asked: a port in use must leave nothing half-started.
-	listener, err := listenAdmin(config.Admin)
+	listener, err := listenAdmin(ctx, config.Admin)
 	if err != nil {
 		return err
 	}
@@ -52,11 +52,11 @@ type prober interface {
 }
 
 // listenAdmin opens the admin port, or returns nil where the settings have none.
-func listenAdmin(admin configs.Admin) (net.Listener, error) {
+func listenAdmin(ctx context.Context, admin configs.Admin) (net.Listener, error) {
 	if admin.Listen == "" {
 		return nil, nil //nolint:nilnil // no listener is a setting, not a fault
 	}
-	listener, err := net.Listen("tcp", admin.Listen)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", admin.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("admin.listen: %s cannot be listened on: %w: choose another address, or leave it empty for none", admin.Listen, err)
 	}

@@ -13,7 +13,7 @@ import (
 // newLogger writes to w as the settings say: JSON lines for a machine, or
 // console lines for eyes.
 func newLogger(settings configs.Log, w io.Writer) (*zap.Logger, error) {
-	level, err := zapcore.ParseLevel(string(settings.Level))
+	level, err := zapcore.ParseLevel(settings.Level)
 	if err != nil {
 		return nil, fmt.Errorf("log.level: %w", err)
 	}

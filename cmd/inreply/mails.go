@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"inreply/email"
+	"inreply"
 	"inreply/local"
 	"inreply/local/ses"
 )
@@ -19,6 +19,7 @@ import (
 type mailFile struct {
 	name string
 	raw  []byte
+	from string // mailbox of its author, as far as it can be read
 }
 
 // localMails sends mails through AWS on this machine, prints what became of
@@ -75,14 +76,11 @@ func readMail(name string) (mailFile, error) {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return mailFile{}, fmt.Errorf("%s: the file is empty; save a mail with its header, as .eml", name)
 	}
-	parser, err := email.NewParser(email.Defaults())
+	m, err := inreply.ReadMail(raw)
 	if err != nil {
-		return mailFile{}, err
-	}
-	if _, err := parser.Parse(email.Raw{Bytes: raw}); err != nil {
 		return mailFile{}, fmt.Errorf("%s: it is no mail that can be read: %w", name, err)
 	}
-	return mailFile{name: name, raw: raw}, nil
+	return mailFile{name: name, raw: raw, from: m.From.Mailbox}, nil
 }
 
 // sendThrough has all mails received, waits for their ends in order, and returns
@@ -90,7 +88,7 @@ func readMail(name string) (mailFile, error) {
 func (a app) sendThrough(ctx context.Context, l *laptop, mails []mailFile, verdicts ses.Verdicts) (dead int, err error) {
 	keys := make([]string, len(mails))
 	for i, m := range mails {
-		keys[i], err = l.receive(local.Mail{Envelope: envelope(m.raw, l.config.Mailer.From), Raw: m.raw, Verdicts: verdicts})
+		keys[i], err = l.receive(local.Mail{Envelope: envelope(m, l.config.Mailer.From), Raw: m.raw, Verdicts: verdicts})
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", m.name, err)
 		}
@@ -121,16 +119,12 @@ func (a app) sendThrough(ctx context.Context, l *laptop, mails []mailFile, verdi
 
 // envelope is what the sender's server would have said: the reverse-path from
 // the mail's own Return-Path if it has one, else from its From.
-func envelope(raw []byte, to string) ses.Envelope {
-	e := ses.Envelope{Recipients: []string{to}}
-	if m, err := mail.ReadMessage(bytes.NewReader(raw)); err == nil {
-		if path, ok := m.Header["Return-Path"]; ok {
+func envelope(m mailFile, to string) ses.Envelope {
+	e := ses.Envelope{From: m.from, Recipients: []string{to}}
+	if read, err := mail.ReadMessage(bytes.NewReader(m.raw)); err == nil {
+		if path, ok := read.Header["Return-Path"]; ok {
 			e.From = strings.Trim(strings.TrimSpace(path[0]), "<>")
-			return e
 		}
-	}
-	if top, err := email.ReadTop(raw); err == nil {
-		e.From = top.From.Mailbox
 	}
 	return e
 }
@@ -172,11 +166,7 @@ func (a app) writeReply(name string, wire []byte) (file string, err error) {
 
 // printReply shows the text of a reply.
 func (a app) printReply(wire []byte) error {
-	parser, err := email.NewParser(email.Defaults())
-	if err != nil {
-		return err
-	}
-	m, err := parser.Parse(email.Raw{Bytes: wire})
+	m, err := inreply.ReadMail(wire)
 	if err != nil {
 		return fmt.Errorf("read the reply: %w", err)
 	}

@@ -10,8 +10,6 @@ import (
 
 	"inreply"
 	"inreply/configs"
-	"inreply/consumer/redrive"
-	"inreply/queue"
 )
 
 // redriveFlags are the flags of a redrive.
@@ -42,7 +40,7 @@ func (f *redriveFlags) register(set *pflag.FlagSet) {
 }
 
 // match compiles what the flags choose by.
-func (f redriveFlags) match() (m redrive.Match, err error) {
+func (f redriveFlags) match() (m inreply.RedriveMatch, err error) {
 	m.Older, m.Newer = f.older, f.newer
 	for _, x := range []struct {
 		flag, pattern string
@@ -71,17 +69,8 @@ func (a app) runRedrive(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	name := config.Consumer.Queue
-	if a.redrive.intake {
-		name = config.Relay.Queue
-	}
-	source, target, visibility, fifo, err := redriveQueues(ctx, clients, name)
-	if err != nil {
-		return err
-	}
-	report := func(l redrive.Letter, err error) { a.letter(l, err) }
-	options := redrive.Options{DryRun: a.redrive.dryRun, Match: match, Max: a.redrive.max, Rate: a.redrive.rate, Fifo: fifo}
-	summary, err := redrive.New(source, target, visibility, options, report).Run(ctx)
+	options := inreply.RedriveOptions{DryRun: a.redrive.dryRun, Match: match, Max: a.redrive.max, Rate: a.redrive.rate}
+	summary, err := inreply.Redrive(ctx, config, clients, a.redrive.intake, options, a.letter)
 	a.summary(summary)
 	if err != nil {
 		return err
@@ -92,35 +81,8 @@ func (a app) runRedrive(ctx context.Context) error {
 	return nil
 }
 
-// redriveQueues finds the dead-letter queue of the named queue, and the queue
-// itself.
-func redriveQueues(ctx context.Context, clients inreply.Clients, name string) (source, target *queue.Queue, visibility time.Duration, fifo bool, err error) {
-	url, err := queue.Find(ctx, clients.SQS, name)
-	if err != nil {
-		return nil, nil, 0, false, fmt.Errorf("find queue %s: %w", name, err)
-	}
-	target = queue.New(clients.SQS, url)
-	attributes, err := target.Attributes(ctx)
-	if err != nil {
-		return nil, nil, 0, false, fmt.Errorf("ask about queue %s: %w", name, err)
-	}
-	if attributes.DeadLetterARN == "" {
-		return nil, nil, 0, false, fmt.Errorf("queue %s has no dead-letter queue: there is nothing to redrive", name)
-	}
-	dead, err := queue.Find(ctx, clients.SQS, attributes.DeadLetterARN)
-	if err != nil {
-		return nil, nil, 0, false, fmt.Errorf("find the dead-letter queue of %s: %w", name, err)
-	}
-	source = queue.New(clients.SQS, dead)
-	of, err := source.Attributes(ctx)
-	if err != nil {
-		return nil, nil, 0, false, fmt.Errorf("ask about the dead-letter queue of %s: %w", name, err)
-	}
-	return source, target, of.Visibility, attributes.Fifo, nil
-}
-
 // letter prints one dead letter.
-func (a app) letter(l redrive.Letter, err error) {
+func (a app) letter(l inreply.DeadLetter, err error) {
 	verb := "moved"
 	if a.redrive.dryRun {
 		verb = "would move"
@@ -136,7 +98,7 @@ func (a app) letter(l redrive.Letter, err error) {
 		verb, what, l.Group, l.At.Format(time.RFC3339), l.Tries, l.From, l.Route, l.Reason)
 }
 
-func (a app) summary(s redrive.Summary) {
+func (a app) summary(s inreply.RedriveSummary) {
 	fmt.Fprintf(a.stdout, "%d dead letters seen, %d matched, %d moved, %d left", s.Seen, s.Matched, s.Moved, s.Left)
 	if s.Doubled > 0 {
 		fmt.Fprintf(a.stdout, ", %d sent but still in the dead-letter queue (redrive within five minutes and the queue drops the second copy)", s.Doubled)
