@@ -27,6 +27,9 @@ type Top struct {
 // the answer, never change what it says of SES's block.
 func ReadTop(head []byte) (Top, error) {
 	fields, complete := header.Split(head)
+	if n := len(fields); !complete && n > 0 {
+		fields = fields[:n-1] // its value may go on
+	}
 	t := Top{Complete: complete}
 	block := sesBlock(fields)
 	t.readBlock(fields[:block])
@@ -122,6 +125,7 @@ func verdict(value string) Verdict {
 // greeted with stands in it as well, so comments and everything before the words
 // that SES wrote are passed over.
 func sesReceived(value string) (to string, ours bool) {
+	value = withoutComments(value)
 	if date := strings.LastIndexByte(value, ';'); date >= 0 {
 		value = value[:date]
 	}
@@ -286,4 +290,24 @@ func organization(domain string) string {
 		return ""
 	}
 	return d
+}
+
+// withoutComments is a field's value without its comments, which nest (RFC 5322,
+// section 3.2.2). One that is never closed goes on to the end.
+func withoutComments(value string) string {
+	var b strings.Builder
+	depth := 0
+	for i := 0; i < len(value); i++ {
+		switch c := value[i]; {
+		case c == '\\' && depth > 0:
+			i++
+		case c == '(':
+			depth++
+		case c == ')' && depth > 0:
+			depth--
+		case depth == 0:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
