@@ -54,6 +54,9 @@ type Config struct {
 	// HTTP makes the calls to subscribed HTTP endpoints; nil means a client with
 	// a timeout of its own.
 	HTTP *http.Client
+	// Quota limits what SES sends; the zero value is that of a new account outside
+	// the sandbox.
+	Quota ses.Quota
 	// Faults go wrong from the start.
 	Faults Faults
 }
@@ -104,7 +107,7 @@ func New(c Config) *World {
 		Topics: w.SNS, Queues: bucketQueues{w.SQS},
 		DuplicateEvent: func(string) bool { return w.injector.next(EventOperation).mishap == duplicated },
 	})
-	w.SES = ses.New(ses.Config{Region: c.Region, Logger: c.Logger.Named("ses"), Rand: random})
+	w.SES = ses.New(ses.Config{Region: c.Region, Quota: c.Quota, Logger: c.Logger.Named("ses"), Rand: random})
 	w.pages = w.newPages()
 	return w
 }
