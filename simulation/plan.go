@@ -74,7 +74,8 @@ type plan struct {
 }
 
 func newPlan(random *rand.Rand) plan {
-	p := plan{calm: random.IntN(4) == 0, processes: 1 + random.IntN(3)}
+	p := plan{quiet: random.IntN(6) == 0, processes: 1 + random.IntN(3)}
+	p.calm = p.quiet || random.IntN(4) == 0
 	if !p.calm {
 		share := func(most float64) float64 { return most * random.Float64() * float64(random.IntN(3)) / 2 }
 		p.faults = Faults{
@@ -90,17 +91,19 @@ func newPlan(random *rand.Rand) plan {
 		p.events = append(p.events, event{at(), func(r *Run) error { return r.receive(m) }})
 	}
 	stops := random.IntN(4)
-	if p.calm {
-		stops = 2 * stops
+	switch {
+	case p.quiet:
+		stops = 0
+	case p.calm:
+		stops *= 2
 	}
 	for range stops {
 		p.events = append(p.events, event{at(), (*Run).terminate})
 	}
-	if random.IntN(3) == 0 {
+	if random.IntN(3) == 0 && !p.quiet {
 		p.outFrom = at()
 		p.outUntil = p.outFrom + time.Duration(random.IntN(240))*time.Second
 	}
-	p.quiet = p.calm && stops == 0 && p.outUntil == 0
 	if !p.calm {
 		p.events = append(p.events, event{length / 2, (*Run).redrive})
 		for range random.IntN(3) * random.IntN(60) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -44,7 +43,7 @@ func ask(h http.Handler, path string) int {
 // daemon is the built command as a process of its own.
 type daemon struct {
 	*exec.Cmd
-	log bytes.Buffer
+	log lines
 }
 
 func startDaemon(t *testing.T, binary string, world *local.World) *daemon {
@@ -101,8 +100,8 @@ func TestKillMinusNine(t *testing.T) {
 	for _, n := range replies(world) {
 		twice += n - 1
 	}
-	if counted := strings.Count(second.log.String(), `"unknown": true`); twice > counted {
-		t.Errorf("%d replies went out twice, %d of them counted\n%s", twice, counted, second.log.String())
+	if counted := strings.Count(second.log.text(), `"unknown": true`); twice > counted {
+		t.Errorf("%d replies went out twice, %d of them counted\n%s", twice, counted, second.log.text())
 	}
 	t.Logf("killed after %d of %d replies; %d went out twice", killedAt, mails, twice)
 }
@@ -127,5 +126,5 @@ func wait(t *testing.T, d *daemon, done func() bool) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("it did not happen in a minute\n%s", d.log.String())
+	t.Fatalf("it did not happen in a minute\n%s", d.log.text())
 }

@@ -160,20 +160,23 @@ func (l *lines) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+func (l *lines) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all
+}
+
 // until waits for a match, and returns its first group.
 func (l *lines) until(t *testing.T, pattern string) string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
 	for range 3000 {
-		l.mu.Lock()
-		found := re.FindStringSubmatch(l.all)
-		l.mu.Unlock()
-		if found != nil {
+		if found := re.FindStringSubmatch(l.text()); found != nil {
 			return found[1]
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("nothing like %s in\n%s", pattern, l.all)
+	t.Fatalf("nothing like %s in\n%s", pattern, l.text())
 	return ""
 }
 
@@ -197,7 +200,7 @@ func TestLocalServesMailBySMTP(t *testing.T) {
 	}
 	stop()
 	if code := <-ended; code != exitOK {
-		t.Errorf("exit %d after Ctrl-C\n%s", code, stderr.all)
+		t.Errorf("exit %d after Ctrl-C\n%s", code, stderr.text())
 	}
 }
 
