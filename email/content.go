@@ -18,6 +18,9 @@ type content struct {
 	message *Message
 	leaves  []leaf // what the parts are, by the index of the part
 
+	guesses   int // texts so far whose charset was not as declared
+	converted int // octets of HTML so far that were made into text
+
 	texts []string // in their order, from text/plain and from HTML that stands alone
 	htmls []string
 	names names
@@ -73,15 +76,16 @@ func (c *content) body(part guard.Part, l leaf, plain bool) {
 	}
 }
 
-// longestHTML is how much HTML is made into text. No mail program shows more, and
-// few show as much.
+// longestHTML is how much HTML of a mail is made into text. No mail program shows
+// more, and few show as much.
 const longestHTML = 2 << 20
 
 func (c *content) fromHTML(source string) string {
-	if len(source) > longestHTML {
+	if left := longestHTML - c.converted; len(source) > left {
 		c.message.defect("long-html", "only the beginning of the HTML was made into text")
-		source = strings.ToValidUTF8(source[:longestHTML], "")
+		source = strings.ToValidUTF8(source[:left], "")
 	}
+	c.converted += len(source)
 	return htmltext.Text(source)
 }
 
@@ -145,12 +149,27 @@ func (c *content) text(part guard.Part, declared string) string {
 	} else {
 		w.copy(decoder(c.raw, part))
 	}
-	text, outcome := charset.Decode(declared, w.text.String())
+	text := c.inUTF8(declared, w.text.String())
 	if w.keep {
 		text = strings.ReplaceAll(text, "\r\n", "\n")
 	}
-	c.charsetDefect(outcome)
 	return strings.ReplaceAll(text, "\x00", "")
+}
+
+// mostGuesses is for how many texts of a mail the charset is looked for. One look
+// takes a millisecond, and an honest mail has few texts that need it.
+const mostGuesses = 20
+
+func (c *content) inUTF8(declared, text string) string {
+	if c.guesses >= mostGuesses {
+		return charset.Short(declared, text)
+	}
+	decoded, outcome := charset.Decode(declared, text)
+	if outcome != charset.Declared {
+		c.guesses++
+	}
+	c.charsetDefect(outcome)
+	return decoded
 }
 
 func (c *content) charsetDefect(o charset.Outcome) {
