@@ -1,26 +1,41 @@
 // Package event reads the notices that announce an object in S3, in every shape
-// in which AWS delivers them: S3's own event, SES's notification of a received
-// mail, EventBridge's "Object Created"; each of them raw, in an SNS envelope, or
-// wrapped by an EventBridge Pipe.
+// in which AWS delivers them.
 //
-// A notice is either something that was created ([Created], with one [Object] for
-// each), or one of those that AWS sends to see whether anybody listens. Every
-// other text is an error that names what the text looked like, and that is
-// permanent: it will never become a notice.
+// A notice begins as one of three:
+//
+//	S3          {"Records": [{"s3": {"bucket": ..., "object": ...}}, ...]}     s3.go
+//	SES         {"notificationType": "Received", "receipt": ..., "mail": ...}  ses.go
+//	EventBridge {"detail-type": "Object Created", "detail": ...}               bridge.go
+//
+// and on its way it may be put into an envelope of SNS ({"Type": "Notification",
+// "Message": "..."}), or into the record of an EventBridge Pipe ({"messageId": ...,
+// "body": "..."}), alone or in a list. [Decode] takes all that off again.
+//
+// What is left is a [Notice]: something that was created ([Created], with one
+// [Object] for each), or one of those that AWS sends to see whether anybody
+// listens. Every other text is an error that says what the text looked like, and
+// that is permanent: it will never become a notice.
+//
+// What a notice knows depends on who sent it. S3 and EventBridge know the object's
+// size, ETag and version, but neither its envelope nor SES's verdicts; SES knows
+// those two and nothing of the first three. What a later step needs and the notice
+// lacks, that step gets from the object itself.
+//
+// A notice is not believed blindly: whoever may send to the queue may send
+// anything. Names that stand twice in one JSON object are refused, so that two
+// readers of one notice can't read two different objects from it, and so is what
+// is nested deeper than any notice.
 //
 // The shapes come from the S3 user guide ("Event message structure"), the SES
-// developer guide ("Contents of notifications for email receiving"), the SNS
-// developer guide ("Parsing message formats") and the EventBridge user guide
-// ("Amazon S3 events").
+// developer guide ("Contents of notifications for Amazon SES email receiving"),
+// the SNS developer guide ("Message formats") and the EventBridge user guide
+// ("Amazon S3 events", "Amazon EventBridge Pipes").
 package event
 
 import (
+	"bytes"
 	"encoding/json"
-	"fmt"
-	"net/url"
-	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // Kind is what a notice is for.
@@ -37,7 +52,7 @@ const (
 // Notice is one announcement.
 type Notice struct {
 	Kind    Kind
-	Objects []Object
+	Objects []Object // in the order in which they are announced
 }
 
 // Object is one object that was announced.
@@ -46,8 +61,8 @@ type Object struct {
 	Key       string // as S3 has it, decoded
 	VersionID string // empty if the notice has none
 	ETag      string // without quotes; empty if the notice has none
-	Sequencer string // hexadecimal; orders events of one key
-	Region    string
+	Sequencer string // hexadecimal; orders events of one key; empty if the notice has none
+	Region    string // of the bucket; empty if the notice has none
 	Name      string // of the event, such as "ObjectCreated:Put" or "Received"
 	Size      int64  // octets, -1 if the notice does not say
 	Time      time.Time
@@ -69,64 +84,56 @@ type Receipt struct {
 // tries out a receipt rule.
 const setupName = "AMAZON_SES_SETUP_NOTIFICATION"
 
-// deepest is how many wrappers may lie round a notice: a pipe's record, an
-// envelope of SNS, and one in reserve.
-const deepest = 3
-
-// notEvent is the error of a text that announces nothing.
-type notEvent struct{ why string }
-
-func (e *notEvent) Error() string   { return "not an event: " + e.why }
-func (e *notEvent) Permanent() bool { return true }
-
-func notAnEvent(format string, a ...any) error {
-	return &notEvent{fmt.Sprintf(format, a...)}
-}
+// mostWrappers is how many wrappers may lie round a notice: a list of a pipe's
+// records, the record, an envelope of SNS, and one in reserve.
+const mostWrappers = 4
 
 // Decode reads the body of a message. Its error says what the body looked like,
-// and has Permanent() true.
+// quotes no more than 80 octets of it, and has Permanent() true.
 func Decode(body []byte) (Notice, error) {
-	return decode(body, deepest)
+	return decode(body, mostWrappers)
 }
 
 // shape is every field that tells one shape from another.
 type shape struct {
 	// S3
-	Records []json.RawMessage
-	Event   string
+	Records []json.RawMessage `json:"Records"`
+	Event   string            `json:"Event"`
 	// SES
-	NotificationType string `json:"notificationType"`
-	EventType        string `json:"eventType"`
-	Receipt          *sesReceipt
-	Mail             *sesMail
+	NotificationType string          `json:"notificationType"`
+	EventType        string          `json:"eventType"`
+	Receipt          json.RawMessage `json:"receipt"`
+	Mail             json.RawMessage `json:"mail"`
 	// SNS
-	Type    string
-	Message *string
+	Type    string  `json:"Type"`
+	Message *string `json:"Message"`
 	// EventBridge
-	DetailType string `json:"detail-type"`
-	Source     string
-	Detail     *bridgeDetail
-	Time       time.Time
-	Region     string
+	DetailType string          `json:"detail-type"`
+	Source     string          `json:"source"`
+	Detail     json.RawMessage `json:"detail"`
+	Time       moment          `json:"time"`
+	Region     string          `json:"region"`
 	// a record of a pipe
-	Body      *string `json:"body"`
-	MessageID string  `json:"messageId"`
+	Body *string `json:"body"`
 }
 
-func decode(body []byte, depth int) (Notice, error) {
-	if depth == 0 {
-		return Notice{}, notAnEvent("wrapped more than %d times", deepest)
+func decode(body []byte, wrappers int) (Notice, error) {
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		return Notice{}, notAnEvent("it is empty")
 	}
-	text := strings.TrimSpace(string(body))
-	if strings.HasPrefix(text, "[") {
-		return decodeList([]byte(text), depth)
+	if body[0] != '{' && body[0] != '[' {
+		return Notice{}, notAnEvent("it is no JSON object: %s", excerpt(body))
 	}
-	if !strings.HasPrefix(text, "{") {
-		return Notice{}, notAnEvent("it is no JSON object: %s", excerpt(text))
+	if err := unambiguous(body); err != nil {
+		return Notice{}, err
+	}
+	if body[0] == '[' {
+		return decodeList(body, wrappers)
 	}
 	var s shape
-	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		return Notice{}, notAnEvent("it is no JSON of an event: %v", err)
+	if err := json.Unmarshal(body, &s); err != nil {
+		return Notice{}, notAnEvent("it is no JSON of an event: %s", fault(err))
 	}
 	switch {
 	case s.Records != nil:
@@ -134,210 +141,60 @@ func decode(body []byte, depth int) (Notice, error) {
 	case s.Event == "s3:TestEvent":
 		return Notice{Kind: Test}, nil
 	case s.NotificationType != "" || s.EventType != "":
-		return sesNotification(s, []byte(text))
+		return sesNotification(s, body)
 	case s.Type == "Notification" && s.Message != nil:
-		return decode([]byte(*s.Message), depth-1)
+		return unwrap(*s.Message, wrappers)
 	case s.Type == "SubscriptionConfirmation" || s.Type == "UnsubscribeConfirmation":
 		return Notice{Kind: Setup}, nil
 	case s.DetailType != "":
-		return bridgeEvent(s, []byte(text))
+		return bridgeEvent(s, body)
 	case s.Body != nil:
-		return decode([]byte(*s.Body), depth-1)
+		return unwrap(*s.Body, wrappers)
 	}
-	return Notice{}, notAnEvent("it is JSON, but of no shape that announces an object: %s", excerpt(text))
+	return Notice{}, notAnEvent("it is JSON, but of no shape that announces an object: %s", excerpt(body))
 }
 
-// decodeList reads what a pipe delivers: a list of records.
-func decodeList(body []byte, depth int) (Notice, error) {
+// unwrap reads what stood in a wrapper.
+func unwrap(inner string, wrappers int) (Notice, error) {
+	if wrappers == 0 {
+		return Notice{}, notAnEvent("it is wrapped more than %d times", mostWrappers)
+	}
+	return decode([]byte(inner), wrappers-1)
+}
+
+// decodeList reads what a pipe delivers: a list of records. A list with one
+// element that is no notice is none: who looks into its dead letter finds all of
+// it there.
+func decodeList(body []byte, wrappers int) (Notice, error) {
+	if wrappers == 0 {
+		return Notice{}, notAnEvent("it is wrapped more than %d times", mostWrappers)
+	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(body, &list); err != nil {
-		return Notice{}, notAnEvent("it is no JSON of a list: %v", err)
+		return Notice{}, notAnEvent("it is no JSON of a list: %s", fault(err))
 	}
 	if len(list) == 0 {
 		return Notice{}, notAnEvent("it is an empty list")
 	}
-	all := Notice{Kind: Ignored}
+	var all Notice
 	for _, one := range list {
-		n, err := decode(one, depth-1)
+		n, err := decode(one, wrappers-1)
 		if err != nil {
 			return Notice{}, err
 		}
 		all.Objects = append(all.Objects, n.Objects...)
-		if all.Kind != Created {
-			all.Kind = n.Kind
-		}
+		all.Kind = more(all.Kind, n.Kind)
 	}
 	return all, nil
 }
 
-// s3Record is one record of an S3 event.
-type s3Record struct {
-	EventSource string    `json:"eventSource"`
-	EventName   string    `json:"eventName"`
-	EventTime   time.Time `json:"eventTime"`
-	Region      string    `json:"awsRegion"`
-	S3          struct {
-		Bucket struct{ Name string }
-		Object struct {
-			Key       string
-			Size      *int64
-			ETag      string `json:"eTag"`
-			VersionID string `json:"versionId"`
-			Sequencer string
+// more is the kind of a notice that announces two things: whatever was created
+// counts, then what AWS tried out.
+func more(a, b Kind) Kind {
+	for _, kind := range []Kind{Created, Test, Setup} {
+		if a == kind || b == kind {
+			return kind
 		}
 	}
-}
-
-func s3Event(records []json.RawMessage) (Notice, error) {
-	n := Notice{Kind: Ignored}
-	for i, raw := range records {
-		var r s3Record
-		if err := json.Unmarshal(raw, &r); err != nil {
-			return Notice{}, notAnEvent("record %d is none of S3's: %v", i, err)
-		}
-		if r.S3.Bucket.Name == "" || r.S3.Object.Key == "" {
-			return Notice{}, notAnEvent("record %d names no bucket or no key", i)
-		}
-		// The name has no "s3:" before it, but the setting that asks for it does.
-		if !strings.HasPrefix(strings.TrimPrefix(r.EventName, "s3:"), "ObjectCreated:") {
-			continue
-		}
-		o := r.S3.Object
-		// Form encoding: a space is "+". A key that is no form encoding is taken as
-		// it is; some emulators write it so.
-		key, err := url.QueryUnescape(o.Key)
-		if err != nil {
-			key = o.Key
-		}
-		if strings.HasSuffix(key, setupName) {
-			n.Kind = kindOr(n.Kind, Setup)
-			continue
-		}
-		size := int64(-1)
-		if o.Size != nil {
-			size = *o.Size
-		}
-		n.Kind = Created
-		n.Objects = append(n.Objects, Object{
-			Bucket: r.S3.Bucket.Name, Key: key, VersionID: o.VersionID, ETag: strings.Trim(o.ETag, `"`),
-			Sequencer: o.Sequencer, Region: r.Region, Name: r.EventName, Size: size, Time: r.EventTime,
-			Notice: fmt.Appendf(nil, `{"Records":[%s]}`, raw),
-		})
-	}
-	return n, nil
-}
-
-// kindOr is Created if k is, else other.
-func kindOr(k, other Kind) Kind {
-	if k == Created {
-		return k
-	}
-	return other
-}
-
-type sesReceipt struct {
-	Timestamp    time.Time
-	Recipients   []string
-	SpamVerdict  sesVerdict `json:"spamVerdict"`
-	VirusVerdict sesVerdict `json:"virusVerdict"`
-	SPFVerdict   sesVerdict `json:"spfVerdict"`
-	DKIMVerdict  sesVerdict `json:"dkimVerdict"`
-	DMARCVerdict sesVerdict `json:"dmarcVerdict"`
-	Action       struct {
-		Type       string
-		BucketName string `json:"bucketName"`
-		ObjectKey  string `json:"objectKey"`
-	}
-}
-
-type sesVerdict struct{ Status string }
-
-type sesMail struct {
-	Source    string // envelope sender
-	MessageID string `json:"messageId"`
-}
-
-func sesNotification(s shape, raw []byte) (Notice, error) {
-	if s.NotificationType != "Received" {
-		return Notice{}, notAnEvent("it is SES's notice of a %s, which is about mail that was sent", excerpt(s.NotificationType+s.EventType))
-	}
-	if s.Mail == nil || s.Receipt == nil {
-		return Notice{}, notAnEvent("it is SES's notice of a received mail without its mail or its receipt")
-	}
-	if s.Mail.MessageID == setupName {
-		return Notice{Kind: Setup}, nil
-	}
-	r, a := s.Receipt, s.Receipt.Action
-	if a.BucketName == "" || a.ObjectKey == "" {
-		return Notice{}, notAnEvent("SES stored the mail nowhere (action %s): use a receipt rule with an S3 action", excerpt(a.Type))
-	}
-	if strings.HasSuffix(a.ObjectKey, setupName) {
-		return Notice{Kind: Setup}, nil
-	}
-	return Notice{Kind: Created, Objects: []Object{{
-		Bucket: a.BucketName, Key: a.ObjectKey, Name: s.NotificationType, Size: -1, Time: r.Timestamp,
-		Receipt: &Receipt{
-			MessageID: s.Mail.MessageID, MailFrom: strings.Trim(s.Mail.Source, "<>"), Recipients: r.Recipients, Time: r.Timestamp,
-			Spam: r.SpamVerdict.Status, Virus: r.VirusVerdict.Status,
-			SPF: r.SPFVerdict.Status, DKIM: r.DKIMVerdict.Status, DMARC: r.DMARCVerdict.Status,
-		},
-		Notice: raw,
-	}}}, nil
-}
-
-type bridgeDetail struct {
-	Bucket struct{ Name string }
-	Object struct {
-		Key       string
-		Size      *int64
-		ETag      string `json:"etag"`
-		VersionID string `json:"version-id"`
-		Sequencer string
-	}
-	Reason string
-}
-
-func bridgeEvent(s shape, raw []byte) (Notice, error) {
-	if s.Source != "aws.s3" || s.Detail == nil {
-		return Notice{}, notAnEvent("it is EventBridge's %s from %s, not S3's", excerpt(s.DetailType), excerpt(s.Source))
-	}
-	if s.DetailType != "Object Created" {
-		return Notice{Kind: Ignored}, nil
-	}
-	o := s.Detail.Object
-	if s.Detail.Bucket.Name == "" || o.Key == "" {
-		return Notice{}, notAnEvent("EventBridge's event names no bucket or no key")
-	}
-	if strings.HasSuffix(o.Key, setupName) {
-		return Notice{Kind: Setup}, nil
-	}
-	size := int64(-1)
-	if o.Size != nil {
-		size = *o.Size
-	}
-	return Notice{Kind: Created, Objects: []Object{{
-		// The key is not encoded here.
-		Bucket: s.Detail.Bucket.Name, Key: o.Key, VersionID: o.VersionID, ETag: strings.Trim(o.ETag, `"`),
-		Sequencer: o.Sequencer, Region: s.Region, Name: "ObjectCreated:" + s.Detail.Reason, Size: size, Time: s.Time,
-		Notice: raw,
-	}}}, nil
-}
-
-// excerpt is the beginning of a text, fit for a log line.
-func excerpt(text string) string {
-	const longest = 80
-	text = strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f || r == utf8.RuneError {
-			return '.'
-		}
-		return r
-	}, strings.ToValidUTF8(text, "."))
-	if len(text) <= longest {
-		return fmt.Sprintf("%q", text)
-	}
-	text = text[:longest]
-	for !utf8.ValidString(text) {
-		text = text[:len(text)-1]
-	}
-	return fmt.Sprintf("%q and more", text)
+	return Ignored
 }
