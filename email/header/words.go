@@ -12,11 +12,8 @@ import (
 // that stand side by side are decoded together, since there are programs that cut
 // a letter of several octets in two. What is no encoded word stays as it is.
 func Decode(value string) string {
-	if !utf8.ValidString(value) || strings.Contains(value, "\x1b") {
-		value, _ = charset.Decode("", value)
-	}
 	if !strings.Contains(value, "=?") {
-		return value
+		return unencoded(value)
 	}
 	var b strings.Builder
 	var run word   // words so far of one charset
@@ -31,7 +28,7 @@ func Decode(value string) string {
 				gap = plain
 				continue
 			}
-			b.WriteString(run.decoded() + gap + plain)
+			b.WriteString(run.decoded() + gap + charset.Short("", plain))
 			run, gap = word{}, ""
 			continue
 		}
@@ -46,6 +43,17 @@ func Decode(value string) string {
 	}
 	b.WriteString(run.decoded() + gap)
 	return b.String()
+}
+
+// unencoded is a value without encoded words. The charset is looked for only here:
+// an encoded word declares its own, and what stands beside one is too short to
+// tell.
+func unencoded(value string) string {
+	if utf8.ValidString(value) && !strings.Contains(value, "\x1b") {
+		return value
+	}
+	value, _ = charset.Decode("", value)
+	return value
 }
 
 // word is one or more encoded words.
