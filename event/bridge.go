@@ -41,6 +41,6 @@ func bridgeEvent(s shape, raw []byte) (Notice, error) {
 	return Notice{Kind: Created, Objects: []Object{{
 		Bucket: detail.Bucket.Name, Key: o.Key, VersionID: o.VersionID, ETag: unquoted(o.ETag),
 		Sequencer: o.Sequencer, Region: s.Region, Name: "ObjectCreated:" + detail.Reason, Size: o.Size.orUnknown(), Time: s.Time.Time,
-		Notice: raw,
+		Notice: sendable(raw),
 	}}}, nil
 }

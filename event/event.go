@@ -67,7 +67,7 @@ type Object struct {
 	Size      int64  // octets, -1 if the notice does not say
 	Time      time.Time
 	Receipt   *Receipt // nil unless SES sent the notice
-	Notice    []byte   // a notice of this object alone, unwrapped; [Decode] reads it
+	Notice    []byte   // a notice of this object alone, unwrapped, in characters that SQS takes; [Decode] reads it
 }
 
 // Receipt is what SES says of a mail beside the object.

@@ -1,6 +1,7 @@
 package event_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -150,6 +152,8 @@ func files() map[string]want {
 		"names-twice-in-a-kelvin-sign":  fault("twice in one object"),
 		"names-twice-escaped":           fault(`it has the name "key" twice in one object`),
 		"names-twice-in-an-envelope":    fault(`it has the name "key" twice in one object`),
+		"s3-key-that-xml-refuses":       created(keyed("inbound/\uFFFE\uFFFF")),
+		"sns-s3-key-that-xml-refuses":   created(keyed("inbound/\uFFFE\uFFFF")),
 		"names-of-no-utf8":              created(keyed("inbound/\uFFFD(")),
 		"octets-of-no-utf8":             fault(`it is no JSON object: "\xff\xfe{\x00\"\x00"`),
 		"nested-deep":                   fault("nested more than 64 deep"),
@@ -231,6 +235,9 @@ func checkNotices(t *testing.T, n event.Notice) {
 		if o.Bucket == "" || o.Key == "" || o.Size < -1 {
 			t.Errorf("object without bucket or key, or with a size of its own kind: %+v", o)
 		}
+		if i := bytes.IndexFunc(o.Notice, notXML); i >= 0 || !utf8.Valid(o.Notice) {
+			t.Errorf("the notice of %s/%s has characters that SQS refuses: %q", o.Bucket, o.Key, o.Notice)
+		}
 		alone, err := event.Decode(o.Notice)
 		if err != nil {
 			t.Fatalf("the notice of %s/%s: %v", o.Bucket, o.Key, err)
@@ -239,6 +246,11 @@ func checkNotices(t *testing.T, n event.Notice) {
 			t.Errorf("the notice of %s/%s announces otherwise (-want +got):\n%s", o.Bucket, o.Key, diff)
 		}
 	}
+}
+
+// notXML reports the characters that XML 1.0 leaves out (section 2.2).
+func notXML(r rune) bool {
+	return r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF
 }
 
 // TestDecodeKeepsItsInput: the caller's octets are read, never written.

@@ -125,6 +125,24 @@ func (o *octets) orUnknown() int64 {
 	return int64(*o)
 }
 
+// sendable is JSON as SQS and SNS take it, which is in the characters of XML 1.0
+// ("SendMessage" in the SQS API reference). It says the same: in JSON, whatever
+// XML refuses can stand in a string only, where it may be escaped.
+func sendable(text []byte) []byte {
+	if utf8.Valid(text) && !bytes.Contains(text, []byte("\uFFFE")) && !bytes.Contains(text, []byte("\uFFFF")) {
+		return text
+	}
+	var b bytes.Buffer
+	for _, r := range string(text) { // an octet that is no UTF-8 is U+FFFD here, as in encoding/json
+		if r == 0xFFFE || r == 0xFFFF {
+			fmt.Fprintf(&b, `\u%04x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.Bytes()
+}
+
 // notEvent is the error of a text that announces nothing.
 type notEvent struct{ why string }
 

@@ -62,7 +62,7 @@ func (r s3Record) object(raw json.RawMessage) Object {
 	return Object{
 		Bucket: r.S3.Bucket.Name, Key: formDecoded(o.Key), VersionID: o.VersionID, ETag: unquoted(o.ETag),
 		Sequencer: o.Sequencer, Region: r.Region, Name: r.Name, Size: o.Size.orUnknown(), Time: r.Time.Time,
-		Notice: fmt.Appendf(nil, `{"Records":[%s]}`, raw),
+		Notice: fmt.Appendf(nil, `{"Records":[%s]}`, sendable(raw)),
 	}
 }
 

@@ -61,6 +61,6 @@ func sesNotification(s shape, raw []byte) (Notice, error) {
 			Spam: receipt.SpamVerdict.Status, Virus: receipt.VirusVerdict.Status,
 			SPF: receipt.SPFVerdict.Status, DKIM: receipt.DKIMVerdict.Status, DMARC: receipt.DMARCVerdict.Status,
 		},
-		Notice: raw,
+		Notice: sendable(raw),
 	}}}, nil
 }
