@@ -126,7 +126,7 @@ func beginning(raw []byte, part guard.Part) []byte {
 func subjectName(top []byte) string {
 	fields, _ := header.Split(top)
 	if subject := header.Text(value(fields, "Subject")); subject != "" {
-		return subject + ".eml"
+		return strings.NewReplacer("/", "-", `\`, "-").Replace(subject) + ".eml"
 	}
 	return ""
 }

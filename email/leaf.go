@@ -30,7 +30,13 @@ type leafReader struct {
 	source *bytes.Reader
 	buffer *bufio.Reader
 	fields []byte
+	cut    bool // some of the fields were left out
 }
+
+// longestDescription is how many octets of a part's header enmime gets to see. It
+// allocates several hundred octets for each of some fields, and no program writes
+// a tenth of this.
+const longestDescription = 8 << 10
 
 func newLeafReader() *leafReader {
 	return &leafReader{
@@ -52,7 +58,7 @@ func newLeafReader() *leafReader {
 // 5.1.5).
 func (r *leafReader) read(part []byte, digest bool) leaf {
 	r.describing(part)
-	l := leaf{mediaType: "text/plain"}
+	l := leaf{mediaType: "text/plain", malformed: r.cut}
 	if digest {
 		l.mediaType = "message/rfc822"
 	}
@@ -62,11 +68,11 @@ func (r *leafReader) read(part []byte, digest bool) leaf {
 	p, ok := r.ask()
 	if !ok {
 		l.malformed = true
-		l.mediaType = bareType(r.fields, l.mediaType)
+		l.mediaType = readable(bareType(r.fields, l.mediaType))
 		return l
 	}
 	if declared := strings.ToLower(p.ContentType); isMediaType(declared) {
-		l.mediaType = declared
+		l.mediaType = readable(declared)
 	} else if declared != "" {
 		l.malformed = true
 	}
@@ -94,12 +100,16 @@ func (r *leafReader) ask() (p *enmime.Part, ok bool) {
 
 // describing keeps the fields that describe the body, and the line that ends them.
 func (r *leafReader) describing(part []byte) {
-	r.fields = r.fields[:0]
+	r.fields, r.cut = r.fields[:0], false
 	keep := false
 	for len(part) > 0 {
 		line, rest := header.Line(part)
 		if name := header.Name(line); name != "" {
 			keep = len(name) > 8 && strings.EqualFold(name[:8], "Content-") && !strings.EqualFold(name, "Content-Transfer-Encoding")
+		}
+		if keep && len(r.fields)+len(line) > longestDescription {
+			r.cut = true
+			break
 		}
 		if keep {
 			r.fields = append(r.fields, line...)
@@ -107,7 +117,35 @@ func (r *leafReader) describing(part []byte) {
 		}
 		part = rest
 	}
-	r.fields = append(r.fields, "\r\n"...)
+	r.fields = withoutQuotes(append(r.fields, "\r\n"...))
+}
+
+// withoutQuotes takes the quotes off values that RFC 2231, section 4 has none
+// around, in name* for one: there are programs that quote every value.
+func withoutQuotes(fields []byte) []byte {
+	kept, rest := fields[:0], fields
+	for {
+		at := bytes.Index(rest, []byte(`*="`)) + len(`*=`)
+		if at < len(`*=`) {
+			return append(kept, rest...)
+		}
+		kept, rest = append(kept, rest[:at]...), rest[at:]
+		length := bytes.IndexByte(rest[1:], '"')
+		if length > 0 && bytes.Count(rest[1:1+length], []byte("'")) == 2 && !bytes.ContainsAny(rest[1:1+length], " \t\r\n;,\\()<>@[]?=") {
+			kept, rest = append(kept, rest[1:1+length]...), rest[length+2:]
+			continue
+		}
+		kept, rest = append(kept, rest[0]), rest[1:]
+	}
+}
+
+// readable is the media type that a leaf is read as: a multipart without parts is
+// the text that it has.
+func readable(mediaType string) string {
+	if strings.HasPrefix(mediaType, "multipart/") {
+		return "text/plain"
+	}
+	return mediaType
 }
 
 // bareType is the media type of a field that enmime cannot read: what stands

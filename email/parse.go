@@ -43,6 +43,9 @@ func (p *Parser) Parse(raw Raw) (*Message, error) {
 	}
 	fields, _ := header.Split(s.Parts[0].Header.Of(octets))
 	block := sesBlock(fields)
+	if len(fields) > 0 && len(fields) == block {
+		m.defect(string(guard.NoHeader), explain(guard.NoHeader))
+	}
 	m.readHeader(fields[block:])
 	m.readEnvelope(raw.Receipt, fields[:block], p.config.Domains)
 	c := content{raw: octets, parts: s.Parts, message: m}
@@ -265,7 +268,7 @@ func explain(code guard.Code) string {
 	case guard.MboxLine:
 		return "a line of a mailbox file stands on top"
 	case guard.HeaderLine:
-		return "a line in a header is no field; it was taken for a part of the field above"
+		return "a line in a header is no field; it was passed over, or taken for a part of the field above"
 	case guard.NoBoundary:
 		return "a multipart declares no boundary; it was read by its first delimiter, or as text"
 	case guard.LongBoundary:

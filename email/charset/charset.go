@@ -47,8 +47,8 @@ func Decode(name, text string) (string, Outcome) {
 	name = normal(name)
 	switch name {
 	case "", "us-ascii", "ascii", "utf-8", "unknown-8bit", "x-unknown", "default":
-		if seven(name) && strings.IndexByte(text, 0x1b) >= 0 {
-			break // ISO 2022 has only octets of seven bits
+		if seven(name) && shifts(text) {
+			break // it looks like ASCII, and is not
 		}
 		if utf8.ValidString(text) {
 			return text, Declared
@@ -76,8 +76,10 @@ func Decode(name, text string) (string, Outcome) {
 // Short is [Decode] for a few words, on which detection is no better than
 // guessing, and costs more than they are worth.
 func Short(name, text string) string {
-	name = normal(name)
-	if e := lookup(name); e != nil && name != "utf-8" {
+	if name = normal(name); name == "utf-8" {
+		return Valid(text)
+	}
+	if e := lookup(name); e != nil {
 		if decoded, ok := try(e, text); ok {
 			return decoded
 		}
@@ -85,14 +87,15 @@ func Short(name, text string) string {
 	if utf8.ValidString(text) {
 		return text
 	}
-	if name == "utf-8" {
-		return Valid(text)
-	}
 	return Valid(convert(charmap.Windows1252, text))
 }
 
 // Valid returns s without octets that are not UTF-8.
 func Valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+// shifts reports whether a text of seven bits has the sequences by which ISO 2022
+// changes its set of letters.
+func shifts(text string) bool { return strings.Contains(text, "\x1b$") || strings.Contains(text, "\x1b(") }
 
 // seven reports whether a name promises ASCII, or nothing.
 func seven(name string) bool {
@@ -167,8 +170,13 @@ func lookup(name string) encoding.Encoding {
 	return nil
 }
 
-// try decodes a text, and reports whether all of it could be.
+// try decodes a text, and reports whether all of it could be. Where it could not,
+// the beginning mostly tells, and the rest is spared.
 func try(e encoding.Encoding, text string) (string, bool) {
+	there := strings.Contains(text[:min(len(text), sample)], "\uFFFD")
+	if len(text) > 2*sample && !there && strings.Count(convert(e, text[:sample]), "\uFFFD") > 1 {
+		return "", false
+	}
 	decoded := convert(e, text)
 	lost := strings.Contains(decoded, "\uFFFD") && !strings.Contains(text, "\uFFFD")
 	return decoded, !lost && utf8.ValidString(decoded)
@@ -177,18 +185,34 @@ func try(e encoding.Encoding, text string) (string, bool) {
 // convert decodes a text piece by piece, so that there are no two copies of it.
 // What cannot be decoded becomes U+FFFD.
 func convert(e encoding.Encoding, text string) string {
+	if len(text) < 1<<10 {
+		decoded, err := e.NewDecoder().String(text)
+		if err != nil {
+			return text + "\uFFFD"
+		}
+		return decoded
+	}
 	var b strings.Builder
-	b.Grow(len(text) + len(text)/8)
+	b.Grow(len(text) + high(text))
 	if _, err := io.Copy(&b, e.NewDecoder().Reader(strings.NewReader(text))); err != nil {
 		b.WriteString("\uFFFD")
 	}
 	return b.String()
 }
 
+// high is how many octets are not ASCII: most of them become two.
+func high(text string) int {
+	n := 0
+	for i := range len(text) {
+		n += int(text[i] >> 7)
+	}
+	return n
+}
+
 // detect looks for the charset of a text. The outcome is what is returned if one
 // is found that fits.
 func detect(name, text string, outcome Outcome) (string, Outcome) {
-	if utf8.ValidString(text) && strings.IndexByte(text, 0x1b) < 0 {
+	if utf8.ValidString(text) && !shifts(text) {
 		return text, outcome
 	}
 	found, err := chardet.NewTextDetector().DetectBest([]byte(text[:min(len(text), sample)]))

@@ -198,20 +198,26 @@ func (s *scanner) delimits(line []byte, start int) delimiter {
 	if len(line) < 3 || line[0] != '-' || line[1] != '-' {
 		return d
 	}
-	line = line[2:]
+	plain := bytes.TrimRight(line[2:], " \t\r")
+	last, isLast := bytes.CutSuffix(plain, []byte("--"))
 	longest := 0
 	for i := len(s.open) - 1; i >= 0; i-- {
 		b := s.open[i].boundary
-		if len(b) <= longest || !bytes.HasPrefix(line, b) {
-			continue
-		}
-		rest, last := bytes.CutPrefix(line[len(b):], []byte("--"))
-		if blank(rest) {
-			longest = len(b)
-			d.found, d.level, d.last = true, i, last
+		switch n := len(b); {
+		case n <= longest:
+		case n == len(plain) && same(b, plain):
+			d.found, d.level, d.last, longest = true, i, false, n
+		case isLast && n == len(last) && same(b, last):
+			d.found, d.level, d.last, longest = true, i, true, n
 		}
 	}
 	return d
+}
+
+// same compares two texts of one length. Nearly always they are not the same, and
+// their ends show it.
+func same(a, b []byte) bool {
+	return a[0] == b[0] && a[len(a)-1] == b[len(b)-1] && bytes.Equal(a, b)
 }
 
 // blank reports whether there is nothing but white space.

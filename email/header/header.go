@@ -22,9 +22,10 @@ type Field struct {
 	Value string
 }
 
-// Split splits a header into its fields. A line that is no field belongs to the
-// one before it. It reports whether the header's end was seen; after it nothing
-// is read.
+// Split splits a header into its fields. A line that is no field, nor folded, is
+// passed over, unless the field above it plainly goes on: nobody's words get into
+// somebody else's field. It reports whether the header's end was seen; after it
+// nothing is read.
 func Split(text []byte) (fields []Field, complete bool) {
 	fields = make([]Field, 0, 1+bytes.Count(text[:min(len(text), 64<<10)], []byte("\n")))
 	var value []byte // of the last field, with its folded lines
@@ -41,6 +42,9 @@ func Split(text []byte) (fields []Field, complete bool) {
 		}
 		text = rest
 		name := Name(line)
+		if name == "" && line[0] != ' ' && line[0] != '\t' && !goesOn(fields, value) {
+			continue
+		}
 		if name == "" {
 			value = append(value, ' ')
 			value = append(value, bytes.TrimSpace(line)...)
@@ -52,6 +56,22 @@ func Split(text []byte) (fields []Field, complete bool) {
 	}
 	flush()
 	return fields, false
+}
+
+// goesOn reports whether a field is cut off in the middle of a list: the white
+// space before its next line was lost.
+func goesOn(fields []Field, value []byte) bool {
+	value = bytes.TrimRight(value, " \t")
+	if len(fields) == 0 || len(value) == 0 {
+		return false
+	}
+	switch last := value[len(value)-1]; strings.ToLower(fields[len(fields)-1].Name) {
+	case "content-type", "content-disposition":
+		return last == ';'
+	case "to", "cc":
+		return last == ','
+	}
+	return false
 }
 
 // Name is the name of the field that a line begins with; empty if it is folded,

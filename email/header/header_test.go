@@ -11,9 +11,9 @@ import (
 )
 
 func TestSplit(t *testing.T) {
-	text := "From : a\r\nSubject: one\r\n two\r\n\tthree\r\nX-Empty:\r\nno field\r\nLast: l\r\n\r\nBody: b\r\n"
+	text := "From : a\r\nSubject: one\r\n two\r\n\tthree\r\nX-Empty:\r\nno field\r\nTo: a,\r\nb\r\nContent-Type: x;\r\ny=z\r\nLast: l\r\n\r\nBody: b\r\n"
 	got, complete := Split([]byte(text))
-	want := []Field{{"From", "a"}, {"Subject", "one two three"}, {"X-Empty", "no field"}, {"Last", "l"}}
+	want := []Field{{"From", "a"}, {"Subject", "one two three"}, {"X-Empty", ""}, {"To", "a, b"}, {"Content-Type", "x; y=z"}, {"Last", "l"}}
 	if diff := cmp.Diff(want, got); diff != "" || !complete {
 		t.Error(complete, diff)
 	}
@@ -47,6 +47,8 @@ func TestText(t *testing.T) {
 		"(=?utf-8?q?x?=)":                          "(x)",
 		"=?utf-8?q?x?==?utf-8?q?y?=":               "xy",
 		"=?utf-8?q?x?= ":                           "x",
+		"=?iso-8859-1?q?Fr\xf6sche?=":              "Fr\u00f6sche",
+		"\xf6 =?iso-8859-1?b?9g==?= \xf6":          "\u00f6 \u00f6 \u00f6",
 		"=?gb2312?B?xOO6ww==?= =?utf-8?B?5L2g?= !": "\u4f60\u597d\u4f60 !",
 	} {
 		if got := Text(value); got != want {

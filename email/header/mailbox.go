@@ -112,8 +112,11 @@ func (e *element) mailbox() (Mailbox, bool) {
 	}
 	// A name and an address without brackets: the last word counts if it is the
 	// only one that can be an address.
+	if !e.at || strings.Count(e.plain.String(), "@") != 1 {
+		return Mailbox{}, false
+	}
 	words := strings.Fields(e.plain.String())
-	if len(words) < 2 || strings.Count(e.plain.String(), "@") != 1 {
+	if len(words) < 2 {
 		return Mailbox{}, false
 	}
 	address, ok = Address(words[len(words)-1])
@@ -121,7 +124,12 @@ func (e *element) mailbox() (Mailbox, bool) {
 }
 
 // name is a display name for reading.
-func name(s string) string { return strings.Join(strings.Fields(Text(s)), " ") }
+func name(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.Join(strings.Fields(Text(s)), " ")
+}
 
 // quoted takes a quoted string off, with its quotes. An open one is a word of its
 // own.

@@ -18,7 +18,11 @@ func Decode(value string) string {
 	var b strings.Builder
 	var run word   // words so far of one charset
 	var gap string // white space behind them
-	for value != "" {
+	for words := 0; value != ""; words++ {
+		if words == mostWords {
+			b.WriteString(run.decoded() + gap + value)
+			return b.String()
+		}
 		w, rest, ok := cutWord(value)
 		if !ok {
 			n := nextWord(value)
@@ -55,6 +59,10 @@ func unencoded(value string) string {
 	value, _ = charset.Decode("", value)
 	return value
 }
+
+// mostWords is how many words, encoded or not, are looked at in one field. The
+// rest stays as it is.
+const mostWords = 20_000
 
 // word is one or more encoded words.
 type word struct {
