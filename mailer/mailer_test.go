@@ -3,6 +3,7 @@ package mailer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -69,7 +70,7 @@ func TestWhatSESIsAsked(t *testing.T) {
 		if len(in.Tags) != 1 || *in.Tags[0].Name != Tag || !strings.HasPrefix(*in.Tags[0].Value, "mail-") {
 			t.Errorf("%d: tags %v", i, in.Tags)
 		}
-		for _, line := range []string{want.from, "Feedback-ID: a:b:c\r\n", "List-Unsubscribe: <https://example.com/stop>\r\n", "X-Inreply-Mark: mail-", "Auto-Submitted: auto-replied\r\n"} {
+		for _, line := range []string{want.from, "Feedback-ID: a:b:c\r\n", "List-Unsubscribe: <https://example.com/stop>\r\n", "X-Inreply-Mark: " + email.Mark([]byte("secret"), fmt.Sprintf("mail-%d", i+1)), "Auto-Submitted: auto-replied\r\n"} {
 			if !strings.Contains(string(in.RawMessage.Data), line) {
 				t.Errorf("%d: without %q:\n%s", i, line, in.RawMessage.Data)
 			}

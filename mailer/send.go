@@ -2,7 +2,6 @@ package mailer
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -24,10 +23,6 @@ import (
 // longestMail is what SES takes by SendRawEmail, in octets ("Service quotas in
 // Amazon SES" in the developer guide).
 const longestMail = 10 << 20
-
-// MarkField is the header field that says that a reply is ours and of which mail:
-// the mail's id, and its HMAC with SHA-256 under Config.MarkKey, both in hex.
-const MarkField = "X-Inreply-Mark"
 
 // Tag is the name of SES's message tag that holds the id of the mail that was
 // answered. It comes back in SES's events.
@@ -96,15 +91,9 @@ func (m *Mailer) complete(r *email.Reply) (email.Reply, compose.Options, Identit
 		options.Fields = append(options.Fields, email.Field{Name: "Feedback-ID", Value: m.config.FeedbackID})
 	}
 	if m.config.MarkKey != "" {
-		options.Fields = append(options.Fields, email.Field{Name: MarkField, Value: m.mark(r.Mail)})
+		options.Fields = append(options.Fields, email.Field{Name: email.MarkField, Value: email.Mark([]byte(m.config.MarkKey), r.Mail)})
 	}
 	return complete, options, identity
-}
-
-func (m *Mailer) mark(mail string) string {
-	h := hmac.New(sha256.New, []byte(m.config.MarkKey))
-	h.Write([]byte(mail))
-	return mail + " " + hex.EncodeToString(h.Sum(nil))
 }
 
 // encoded is what files come to on the wire, in octets.

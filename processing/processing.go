@@ -1,37 +1,65 @@
-// Package processing decides what is done with a mail: whether it may be
-// answered at all, which route it takes, and what that route's processor says.
+// Package processing decides what is done with a mail: which route it takes,
+// whether it may be answered at all, and what that route's processor says.
 //
-//	parse -> policy -> route -> processor -> sender
+//	parse -> route -> policy -> processor -> policy again -> mailer
 //
-// A route is chosen by what is known of the mail, the first that matches wins.
-// The policy is asked before anything runs: a robot, a list, a bounce or somebody
-// who only claims to be somebody gets no answer, and no application is asked on
-// his behalf. Every silence has a reason, which ends up in the log.
+// A route is chosen by what is known of the mail; the first that matches wins
+// (route.go). The policy is asked before anything runs: a robot, a list, a bounce
+// or somebody who only claims to be somebody gets no answer, and no application is
+// asked on his behalf (policy.go). Nor does somebody who got too many already, or
+// whose address bounced; the sender record knows (history.go). Every silence has a
+// reason, which begins with a fixed word and ends up in the log.
 //
-// A processor writes the content of a reply and nothing else: who gets it and in
-// which thread is settled here, so that no processor can answer the wrong person.
+// A processor writes the content of a reply and nothing else: who gets it, from
+// whom and in which thread is settled here, so that no processor can answer the
+// wrong person.
+//
+// Objects that are no mail have routes too. They are handed on unread, as a
+// message that has nothing but its Object, and nobody is answered.
+//
+// What would happen to a mail, and why, [Processing.Explain] tells without asking
+// anybody (explain.go).
 package processing
 
 import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
 	"inreply/email"
+	"inreply/store"
 )
 
 // Processor answers a mail. A nil Reply is silence on purpose. What it says of
 // its errors by Permanent, RetryAfter and Outage decides what becomes of the
-// mail.
+// mail. On a route for objects the message has an ID and an Object, and whatever
+// is replied is not sent.
 type Processor interface {
 	Process(ctx context.Context, m *email.Message) (*email.Reply, error)
 }
 
-// Sender sends a reply, at most once per mail.
+// Sender sends a reply, at most once per mail, and knows the mailboxes that it
+// sends from.
 type Sender interface {
 	Send(ctx context.Context, r *email.Reply) (email.Sent, error)
+	Owns(mailbox string) bool
+}
+
+// Book is what is remembered of those who were answered. Recall returns the zero
+// record and no ETag for somebody who is not known; Remember fails with
+// store.ErrChanged if the record has another ETag by now.
+type Book interface {
+	Recall(ctx context.Context, address string) (store.SenderRecord, string, error)
+	Remember(ctx context.Context, address, etag string, record store.SenderRecord) error
+}
+
+// Mailer is a Sender that keeps a Book. [mailer.Mailer] is one.
+type Mailer interface {
+	Sender
+	Book
 }
 
 // Parser reads a mail. [email.Parser] is one.
@@ -42,28 +70,33 @@ type Parser interface {
 // Processing is what the consumer hands mails to. Make it with [New]; it is safe
 // for concurrent use.
 type Processing struct {
-	config     Config
-	parser     Parser
-	processors map[string]Processor
-	sender     Sender
-	log        *zap.Logger
-	routes     []route
+	config  Config
+	parser  Parser
+	mailer  Mailer
+	log     *zap.Logger
+	routes  []route
+	refuser route
 }
 
 // New returns a Processing. Its error names every route that cannot work.
-func New(config Config, parser Parser, processors map[string]Processor, sender Sender, log *zap.Logger) (*Processing, error) {
+func New(config Config, parser Parser, processors map[string]Processor, mailer Mailer, log *zap.Logger) (*Processing, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("check the routes: %w", err)
 	}
-	routes, err := compile(config, processors)
+	routes, err := compile(config, processors, mailer)
 	if err != nil {
 		return nil, err
 	}
-	return &Processing{config: config, parser: parser, processors: processors, sender: sender, log: log, routes: routes}, nil
+	return &Processing{config: config, parser: parser, mailer: mailer, log: log, routes: routes, refuser: refuser(config)}, nil
 }
 
-// Handle sees one mail through.
+// Handle sees one mail, or one object that is none, through.
 func (p *Processing) Handle(ctx context.Context, raw email.Raw) (email.Outcome, error) {
+	if r, mail := p.forObject(raw.Object); r != nil {
+		return p.handOn(ctx, r, raw.Object)
+	} else if !mail {
+		return silent(email.Outcome{}, silence{NoRoute, "it lies where no route looks"}), nil
+	}
 	m, err := p.parser.Parse(raw)
 	if err != nil {
 		return email.Outcome{}, fmt.Errorf("parse: %w", err)
@@ -71,23 +104,60 @@ func (p *Processing) Handle(ctx context.Context, raw email.Raw) (email.Outcome, 
 	p.log.Debug("parsed", zap.String("mail", m.ID), zap.String("from", m.From.Mailbox), zap.String("subject", m.Subject), zap.Strings("attachments", names(m)))
 	outcome := email.Outcome{From: m.From.Mailbox}
 	r := p.match(m)
+	if r == nil && p.config.Unrouted == UnroutedRefuse {
+		r = &p.refuser
+	}
 	if r == nil {
 		return p.unrouted(outcome)
 	}
 	outcome.Route = r.Name
-	if why := r.policy.forbids(m); why != "" {
+	h, why, err := p.permit(ctx, r, m)
+	if err != nil {
+		return outcome, err
+	}
+	if why != (silence{}) && !r.Unanswered {
 		return silent(outcome, why), nil
 	}
 	reply, err := r.processor.Process(ctx, m)
 	if err != nil {
 		return outcome, fmt.Errorf("process by route %s: %w", r.Name, err)
 	}
-	p.log.Debug("processed", zap.String("mail", m.ID), zap.String("route", r.Name), zap.Bool("reply", reply != nil))
-	if reply == nil {
-		return silent(outcome, "the processor has no answer"), nil
+	p.log.Debug("processed", zap.String("mail", m.ID), zap.String("route", r.Name), zap.String("tag", r.tag(m)), zap.Bool("reply", reply != nil))
+	switch {
+	case why != (silence{}):
+		outcome.Kind, outcome.Reason = email.Processed, why.String()
+		return outcome, nil
+	case reply == nil:
+		return silent(outcome, silence{NoAnswer, "the processor has no answer"}), nil
 	}
-	address(reply, m)
-	outcome.Sent, err = p.sender.Send(ctx, reply)
+	return p.answer(ctx, r, m, h, reply, outcome)
+}
+
+// permit asks the policy: what the mail says of itself, then what is remembered
+// of its sender.
+func (p *Processing) permit(ctx context.Context, r *route, m *email.Message) (*history, silence, error) {
+	if why := p.forbids(r.policy, m); why != (silence{}) {
+		return nil, why, nil
+	}
+	h, err := p.recall(ctx, r, m)
+	if err != nil {
+		return nil, silence{}, err
+	}
+	why, err := h.forbids(ctx, time.Now())
+	return h, why, err
+}
+
+// answer sends a reply, if there is still a place for it.
+func (p *Processing) answer(ctx context.Context, r *route, m *email.Message, h *history, reply *email.Reply, outcome email.Outcome) (email.Outcome, error) {
+	r.address(reply, m)
+	why, err := h.reserve(ctx)
+	if err != nil {
+		return outcome, err
+	}
+	if why != (silence{}) {
+		return silent(outcome, why), nil
+	}
+	outcome.Sent, err = p.mailer.Send(ctx, reply)
 	if err != nil {
 		return outcome, fmt.Errorf("answer by route %s: %w", r.Name, err)
 	}
@@ -95,12 +165,31 @@ func (p *Processing) Handle(ctx context.Context, raw email.Raw) (email.Outcome, 
 	return outcome, nil
 }
 
-// unrouted is what becomes of a mail that no route takes.
+// handOn has an object that is no mail processed.
+func (p *Processing) handOn(ctx context.Context, r *route, o email.Object) (email.Outcome, error) {
+	outcome := email.Outcome{Route: r.Name}
+	reply, err := r.processor.Process(ctx, &email.Message{ID: o.ID(), Object: o})
+	if err != nil {
+		return outcome, fmt.Errorf("process by route %s: %w", r.Name, err)
+	}
+	p.log.Debug("processed", zap.String("mail", o.ID()), zap.String("route", r.Name), zap.Bool("reply", reply != nil))
+	outcome.Kind, outcome.Reason = email.Processed, "object: nobody is to be answered"
+	return outcome, nil
+}
+
+// Reads reports whether a route takes what lies there as a mail. Objects that none
+// does need not be read: Handle looks at nothing but their Object.
+func (p *Processing) Reads(o email.Object) bool {
+	r, mail := p.forObject(o)
+	return r == nil && mail
+}
+
+// unrouted is what becomes of a mail that no route takes and nobody refuses.
 func (p *Processing) unrouted(o email.Outcome) (email.Outcome, error) {
 	if p.config.Unrouted == UnroutedDeadLetter {
 		return o, &unroutable{}
 	}
-	return silent(o, "no route takes it"), nil
+	return silent(o, silence{NoRoute, "no route takes it"}), nil
 }
 
 // unroutable is the error of a mail that no route takes.
@@ -109,20 +198,21 @@ type unroutable struct{}
 func (*unroutable) Error() string   { return "no route takes this mail" }
 func (*unroutable) Permanent() bool { return true }
 
-func silent(o email.Outcome, why string) email.Outcome {
-	o.Kind, o.Reason = email.Silent, why
+func silent(o email.Outcome, why silence) email.Outcome {
+	o.Kind, o.Reason = email.Silent, why.String()
 	return o
 }
 
 // address makes sure that a reply goes to the author of the mail, in its thread,
 // whatever the processor wrote there.
-func address(reply *email.Reply, m *email.Message) {
+func (r *route) address(reply *email.Reply, m *email.Message) {
 	answer := m.Answer()
-	reply.Mail, reply.To = answer.Mail, answer.To
+	reply.Mail, reply.To = answer.Mail, r.policy.recipient(m)
 	reply.InReplyTo, reply.References = answer.InReplyTo, answer.References
 	if strings.TrimSpace(reply.Subject) == "" {
 		reply.Subject = answer.Subject
 	}
+	reply.From.Mailbox = r.From
 }
 
 // names are the names of a mail's attachments.

@@ -1,6 +1,7 @@
 package processing
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path"
@@ -14,13 +15,17 @@ import (
 // route is a Route, ready to match.
 type route struct {
 	Route
-	policy    Policy
+	policy    Policy // with what the common one adds
 	processor Processor
 	subject   *regexp.Regexp
 }
 
-// compile makes routes ready. Its error names every processor that is not there.
-func compile(config Config, processors map[string]Processor) ([]route, error) {
+// unroutedName is the route of a mail that none takes and that is refused.
+const unroutedName = "unrouted"
+
+// compile makes routes ready. Its error names every processor that is not there,
+// and every mailbox that the mailer does not send from.
+func compile(config Config, processors map[string]Processor, mailer Mailer) ([]route, error) {
 	var routes []route
 	var faults []error
 	for i, r := range config.Routes {
@@ -28,13 +33,47 @@ func compile(config Config, processors map[string]Processor) ([]route, error) {
 		if !ok {
 			faults = append(faults, fmt.Errorf("processing.routes[%d].processor: there is no processor %q", i, r.Processor))
 		}
+		if r.From != "" && !mailer.Owns(r.From) {
+			faults = append(faults, fmt.Errorf("processing.routes[%d].from: %s is neither mailer.from nor one of mailer.identities", i, r.From))
+		}
 		policy := config.Policy
 		if r.Policy != nil {
-			policy = *r.Policy
+			policy = r.Policy.over(config.Policy)
 		}
 		routes = append(routes, route{Route: r, policy: policy, processor: processor, subject: regexp.MustCompile(r.Subject)})
 	}
 	return routes, errors.Join(faults...)
+}
+
+// refuser is the route that refuses politely.
+func refuser(config Config) route {
+	return route{Route: Route{Name: unroutedName}, policy: config.Policy, processor: refusal(config.Refusal)}
+}
+
+// refusal answers with a fixed text.
+type refusal string
+
+// Process answers.
+func (r refusal) Process(_ context.Context, m *email.Message) (*email.Reply, error) {
+	reply := m.Answer()
+	reply.Text = string(r) + "\n"
+	return reply, nil
+}
+
+// forObject is the route that takes an object unread, or nil. mail says whether a
+// route for mails takes what lies where the object does.
+func (p *Processing) forObject(o email.Object) (r *route, mail bool) {
+	for i := range p.routes {
+		r := &p.routes[i]
+		if r.elsewhere(o) != "" {
+			continue
+		}
+		if r.isObject() && r.sized(o) == "" {
+			return r, false
+		}
+		mail = mail || !r.isObject()
+	}
+	return nil, mail
 }
 
 // match is the first route that takes the mail, or nil.
@@ -47,26 +86,89 @@ func (p *Processing) match(m *email.Message) *route {
 	return nil
 }
 
+// elsewhere says why an object does not lie where the route looks.
+func (r *route) elsewhere(o email.Object) string {
+	if r.Bucket != "" && o.Bucket != r.Bucket {
+		return "it is not in bucket " + r.Bucket
+	}
+	if !strings.HasPrefix(o.Key, r.Prefix) {
+		return "its key does not begin with " + r.Prefix
+	}
+	return ""
+}
+
+// sized says why an object is not of the size that the route asks for.
+func (r *route) sized(o email.Object) string {
+	if r.MaxKiB > 0 && o.Size > int64(r.MaxKiB)<<10 {
+		return fmt.Sprintf("it is larger than %d KiB", r.MaxKiB)
+	}
+	if o.Size < int64(r.MinKiB)<<10 {
+		return fmt.Sprintf("it is smaller than %d KiB", r.MinKiB)
+	}
+	return ""
+}
+
 // mismatch says why a route does not take a mail; nothing if it does.
 func (r *route) mismatch(m *email.Message) string {
-	attachment := func(a email.Attachment) bool { return like(r.Attachment, a.Name) }
+	if r.isObject() {
+		return "it takes objects that are no mails"
+	}
+	if why := r.elsewhere(m.Object); why != "" {
+		return why
+	}
+	if why := r.sized(m.Object); why != "" {
+		return why
+	}
+	named := func(a email.Attachment) bool { return like(r.Attachment, a.Name) }
+	typed := func(a email.Attachment) bool {
+		return like(r.AttachmentType, a.ContentType) || like(r.AttachmentType, a.DetectedType)
+	}
 	switch {
-	case r.Recipient != "" && !slices.ContainsFunc(recipients(m), func(to string) bool { return like(r.Recipient, to) }):
+	case r.Recipient != "" && !slices.ContainsFunc(recipients(m), r.takesRecipient):
 		return "no recipient is " + r.Recipient
 	case r.Sender != "" && !like(r.Sender, m.From.Mailbox):
 		return "the sender is not " + r.Sender
+	case r.Domain != "" && !like(r.Domain, m.From.Domain()):
+		return "the sender's domain is not " + r.Domain
 	case !r.subject.MatchString(m.Subject):
 		return "the subject does not match " + r.Subject
-	case r.Bucket != "" && m.Object.Bucket != r.Bucket:
-		return "it is not in bucket " + r.Bucket
-	case !strings.HasPrefix(m.Object.Key, r.Prefix):
-		return "its key does not begin with " + r.Prefix
-	case r.Attachment != "" && !slices.ContainsFunc(m.Attachments, attachment):
+	case r.Attachment != "" && !slices.ContainsFunc(m.Attachments, named):
 		return "no attachment is " + r.Attachment
-	case r.MaxKiB > 0 && m.Object.Size > int64(r.MaxKiB)<<10:
-		return fmt.Sprintf("it is larger than %d KiB", r.MaxKiB)
+	case r.AttachmentType != "" && !slices.ContainsFunc(m.Attachments, typed):
+		return "no attachment is of type " + r.AttachmentType
 	}
 	return ""
+}
+
+// takesRecipient reports whether a mailbox is one that the route takes, with or
+// without a tag.
+func (r *route) takesRecipient(mailbox string) bool {
+	bare, _ := untagged(mailbox)
+	return like(r.Recipient, mailbox) || like(r.Recipient, bare)
+}
+
+// tag is what stands behind the plus of the recipient that the route took:
+// "q3" of data+q3@example.com.
+func (r *route) tag(m *email.Message) string {
+	for _, to := range recipients(m) {
+		if r.Recipient != "" && !r.takesRecipient(to) {
+			continue
+		}
+		if _, tag := untagged(to); tag != "" {
+			return tag
+		}
+	}
+	return ""
+}
+
+// untagged takes the tag out of a mailbox (RFC 5233).
+func untagged(mailbox string) (bare, tag string) {
+	at := strings.LastIndexByte(mailbox, '@')
+	plus := strings.IndexByte(mailbox, '+')
+	if plus < 1 || plus > at {
+		return mailbox, ""
+	}
+	return mailbox[:plus] + mailbox[at:], mailbox[plus+1 : at]
 }
 
 // recipients are the mailboxes that a mail was sent to: those of the envelope, or
@@ -85,43 +187,8 @@ func recipients(m *email.Message) []string {
 // like reports whether a text matches a pattern, in which * stands for anything,
 // without regard to case. A broken pattern was refused at load.
 func like(pattern, text string) bool {
-	// path.Match keeps * from crossing a slash, and mailboxes and file names have
-	// none, or one that means nothing.
-	slash := strings.NewReplacer("/", "_")
+	// path.Match keeps * from crossing a slash, which means nothing here.
+	slash := strings.NewReplacer("/", "\x00")
 	ok, err := path.Match(slash.Replace(strings.ToLower(pattern)), slash.Replace(strings.ToLower(text)))
 	return err == nil && ok
-}
-
-// forbids says why a mail must not be answered; nothing if it may.
-func (p Policy) forbids(m *email.Message) string {
-	from := m.From.Mailbox
-	likes := func(patterns []string) bool {
-		return slices.ContainsFunc(patterns, func(pattern string) bool { return like(pattern, from) })
-	}
-	switch {
-	case from == "":
-		return "there is no sender to answer"
-	case likes(p.Own):
-		return "it comes from one of our own mailboxes"
-	case likes(p.Blocked):
-		return "the sender is blocked"
-	case len(p.Allowed) > 0 && !likes(p.Allowed):
-		return "the sender is not allowed"
-	case m.Automation.IsAuto && !p.Automatic:
-		return "it is automatic: " + strings.Join(m.Automation.Reasons, ", ")
-	case m.Verdicts.Virus == email.Fail:
-		return "SES found a virus"
-	case m.Verdicts.Spam == email.Fail && !p.Spam:
-		return "SES takes it for spam"
-	case !m.Verdicts.Authenticated(m.From, email.Policy(p.Trust)):
-		return fmt.Sprintf("nobody vouches for its sender (%s, DMARC %s, SPF %s, DKIM %s)", p.Trust, said(m.Verdicts.DMARC), said(m.Verdicts.SPF), said(m.Verdicts.DKIM))
-	}
-	return ""
-}
-
-func said(v email.Verdict) string {
-	if v == "" {
-		return "unknown"
-	}
-	return string(v)
 }

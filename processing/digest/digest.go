@@ -86,7 +86,7 @@ func isTable(a email.Attachment) bool {
 
 func (d *Digest) read(a email.Attachment) (*table, error) {
 	content := a.Open()
-	defer content.Close() //nolint:errcheck // it was read
+	defer content.Close()
 	raw, err := io.ReadAll(content)
 	if err != nil {
 		return nil, fmt.Errorf("read the attachment: %w", err)
