@@ -17,6 +17,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	randv2 "math/rand/v2"
 	"net"
 	"strings"
@@ -117,9 +118,7 @@ func newProcessing(config configs.Config, clients Clients, records *store.Record
 		return nil, fmt.Errorf("make the mailer: %w", err)
 	}
 	processors := map[string]processing.Processor{"digest": digest.New(config.Digest)}
-	for name, p := range parts.Processors {
-		processors[name] = p
-	}
+	maps.Copy(processors, parts.Processors)
 	handle, err := processing.New(config.Processing, parser, processors, sender, parts.Logger.Named("processing"))
 	if err != nil {
 		return nil, fmt.Errorf("make the routes: %w", err)

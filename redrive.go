@@ -11,13 +11,17 @@ import (
 	"inreply/queue"
 )
 
-// What a redrive is told, and what it tells: see package redrive.
-type (
-	RedriveOptions = redrive.Options
-	RedriveMatch   = redrive.Match
-	RedriveSummary = redrive.Summary
-	DeadLetter     = redrive.Letter
-)
+// RedriveOptions say which dead letters to move, and how.
+type RedriveOptions = redrive.Options
+
+// RedriveMatch chooses dead letters.
+type RedriveMatch = redrive.Match
+
+// RedriveSummary is how a redrive ended.
+type RedriveSummary = redrive.Summary
+
+// DeadLetter is one dead letter, with what is known of it.
+type DeadLetter = redrive.Letter
 
 // Redrive moves dead letters back to the queue that they failed in: the
 // consumer's, or with intake the relay's. It ends when none is left, or when ctx

@@ -98,7 +98,7 @@ func (r *Reader) one(ctx context.Context, announced event.Object, t tries) (Resu
 	if err != nil {
 		return result, fmt.Errorf("open %s/%s: %w", announced.Bucket, announced.Key, err)
 	}
-	defer object.Body.Close() //nolint:errcheck // what was read was checked
+	defer object.Body.Close()
 	raw := raw(announced, object)
 	result.Mail = raw.Object.ID()
 	if object.Size > r.limits.Largest {

@@ -73,7 +73,7 @@ func TestClientStreams(t *testing.T) {
 				t.Errorf("read %d bytes after %v, %v", n, time.Since(start), err)
 			}
 		}
-		if _, err := answer.Body.Read(make([]byte, 8)); err != io.EOF { //nolint:errorlint // The contract of io.Reader.
+		if _, err := answer.Body.Read(make([]byte, 8)); err != io.EOF {
 			t.Errorf("at the end: %v", err)
 		}
 	})

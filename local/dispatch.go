@@ -42,7 +42,7 @@ func (w *World) route(rw http.ResponseWriter, r *http.Request) (call, error) {
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
 		operation, ours := strings.CutPrefix(target, "AmazonSQS.")
 		if !ours {
-			return call{}, &notOffered{target}
+			return call{}, &notOfferedError{target}
 		}
 		return call{serviceSQS, operation, w.SQS}, nil
 	}
@@ -50,7 +50,7 @@ func (w *World) route(rw http.ResponseWriter, r *http.Request) (call, error) {
 		return w.routeForm(action, version), err
 	}
 	if scope := signedFor(r); scope != "" && scope != serviceS3 {
-		return call{}, &notOffered{scope + " " + r.Method + " " + r.URL.Path}
+		return call{}, &notOfferedError{scope + " " + r.Method + " " + r.URL.Path}
 	}
 	return call{serviceS3, s3Operation(r), w.S3}, nil
 }
@@ -200,16 +200,15 @@ func objectOperation(r *http.Request, query url.Values) string {
 	}
 }
 
-// notOffered is a request that no service of the World knows.
-type notOffered struct{ what string }
+// notOfferedError is a request that no service of the World knows.
+type notOfferedError struct{ what string }
 
-func (e *notOffered) Error() string { return "not offered here: " + e.what }
+func (e *notOfferedError) Error() string { return "not offered here: " + e.what }
 
 // refuse answers a request that could not be routed.
 func refuse(rw http.ResponseWriter, err error) {
 	status := http.StatusBadRequest
-	var missing *notOffered
-	if errors.As(err, &missing) {
+	if _, ok := errors.AsType[*notOfferedError](err); ok {
 		status = http.StatusNotImplemented
 	}
 	http.Error(rw, err.Error(), status)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"hash/fnv"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -230,9 +231,7 @@ func (r *record) Write(b []byte) (int, error) {
 }
 
 func (r *record) replay(rw http.ResponseWriter) {
-	for name, values := range r.header {
-		rw.Header()[name] = values
-	}
+	maps.Copy(rw.Header(), r.header)
 	r.WriteHeader(http.StatusOK)
 	rw.WriteHeader(r.status)
 	// The caller may have gone; there is nobody left to tell.

@@ -86,7 +86,7 @@ func TestFaultsOfEachKind(t *testing.T) {
 		{"lost request", local.Fault{LostRequest: 1}, all("connection died"), 0},
 		{"lost response", local.Fault{LostResponse: 1}, all("connection died"), 4},
 	} {
-		w, a, clients := newWorld(t, local.Faults{})
+		w, a, clients := newWorld(t)
 		clients.receive(t.Context(), t, a.IntakeURL) // The test event.
 		w.Inject(local.Faults{Operations: map[string]local.Fault{"*": c.fault}})
 		got := codes(clients.calls(t.Context(), a))
@@ -101,7 +101,7 @@ func TestFaultsOfEachKind(t *testing.T) {
 }
 
 func TestFaultsByName(t *testing.T) {
-	w, a, clients := newWorld(t, local.Faults{})
+	w, a, clients := newWorld(t)
 	w.Inject(local.Faults{Operations: map[string]local.Fault{
 		"*":               {Failed: 1},
 		"s3.*":            {},
@@ -117,7 +117,7 @@ func TestFaultsByName(t *testing.T) {
 }
 
 func TestFaultsSkipAndLimit(t *testing.T) {
-	w, a, clients := newWorld(t, local.Faults{})
+	w, a, clients := newWorld(t)
 	w.Inject(local.Faults{Operations: map[string]local.Fault{"sqs.SendMessage": {Failed: 1, Skip: 2, Limit: 1}}})
 	var failed []int
 	for i := range 5 {
@@ -136,7 +136,7 @@ func TestFaultsSkipAndLimit(t *testing.T) {
 
 func TestFaultsRepeatFromTheirSeed(t *testing.T) {
 	run := func(seed uint64) string {
-		w, a, clients := newWorld(t, local.Faults{})
+		w, a, clients := newWorld(t)
 		w.Inject(local.Faults{Seed: seed, Operations: map[string]local.Fault{"*": {Throttled: 0.2, Failed: 0.2, LostRequest: 0.2, LostResponse: 0.2}}})
 		var all []string
 		for range 20 {
@@ -158,7 +158,7 @@ func TestFaultsRepeatFromTheirSeed(t *testing.T) {
 
 func TestLatency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, a, clients := newWorld(t, local.Faults{})
+		w, a, clients := newWorld(t)
 		w.Inject(local.Faults{Operations: map[string]local.Fault{"sqs.SendMessage": {Latency: 100 * time.Millisecond}}})
 		start := time.Now()
 		arrived := make(chan time.Duration, 1)
@@ -193,7 +193,7 @@ func TestLatency(t *testing.T) {
 
 func TestJitter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, a, clients := newWorld(t, local.Faults{})
+		w, a, clients := newWorld(t)
 		w.Inject(local.Faults{Operations: map[string]local.Fault{"*": {Latency: time.Second, Jitter: time.Second}}})
 		seen := map[time.Duration]bool{}
 		for range 10 {
@@ -212,7 +212,7 @@ func TestJitter(t *testing.T) {
 }
 
 func TestDuplicatedEvents(t *testing.T) {
-	w, a, clients := newWorld(t, local.Faults{})
+	w, a, clients := newWorld(t)
 	clients.receive(t.Context(), t, a.IntakeURL) // The test event.
 	w.Inject(local.Faults{Operations: map[string]local.Fault{local.EventOperation: {Duplicated: 1, Limit: 1}}})
 	for i := range 2 {
@@ -229,7 +229,7 @@ func TestDuplicatedEvents(t *testing.T) {
 // Without its response, a receive can be repeated: the same messages come again
 // under the same attempt id.
 func TestLostReceiveIsRepeated(t *testing.T) {
-	w, a, clients := newWorld(t, local.Faults{})
+	w, a, clients := newWorld(t)
 	_, err := clients.sqs.SendMessage(t.Context(), &awssqs.SendMessageInput{
 		QueueUrl: &a.QueueURL, MessageBody: aws.String("x"), MessageGroupId: aws.String("g"), MessageDeduplicationId: aws.String("d"),
 	})

@@ -32,6 +32,7 @@ func (w *World) Listen(ctx context.Context, address string) (endpoint string, er
 		ErrorLog:          zap.NewStdLog(w.log),
 	}
 	served := make(chan struct{})
+	//nolint:contextcheck // the world ends long after the context of its start
 	if !w.atClose(func() { shutDown(server); <-served }) {
 		_ = listener.Close() // It never served anybody.
 		return "", fmt.Errorf("listen on %q: the world is closed", address)

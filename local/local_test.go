@@ -34,7 +34,7 @@ const mail = "From: Ann <ann@example.org>\r\nTo: sales@example.com\r\nSubject: H
 // the intake queue.
 func TestMailComesIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, a, clients := newWorld(t, local.Faults{})
+		w, a, clients := newWorld(t)
 		if got := clients.receive(t.Context(), t, a.IntakeURL); len(got) != 1 || !strings.Contains(got[0], "s3:TestEvent") {
 			t.Errorf("first comes the test event, got %q", got)
 		}
@@ -64,7 +64,7 @@ func TestMailComesIn(t *testing.T) {
 // A rule with a topic tells it of the mail as SES does.
 func TestMailIsAnnouncedBySES(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, a, clients := newWorld(t, local.Faults{})
+		w, a, clients := newWorld(t)
 		clients.receive(t.Context(), t, a.IntakeURL) // The test event.
 		w.SES.SetRules("told", ses.Rule{Name: "store", Bucket: "mail-bucket", KeyPrefix: "unannounced/", Topic: a.TopicARN})
 		stored, err := w.Receive(local.Mail{
@@ -114,7 +114,7 @@ func TestMailIsAnnouncedBySES(t *testing.T) {
 }
 
 func TestMailThatNoRuleTakes(t *testing.T) {
-	w, _, _ := newWorld(t, local.Faults{})
+	w, _, _ := newWorld(t)
 	w.SES.SetRules("other", ses.Rule{Name: "sales", Recipients: []string{"sales@example.com"}, Bucket: "mail-bucket", KeyPrefix: "mail/"})
 	_, err := w.Receive(local.Mail{Envelope: ses.Envelope{Recipients: []string{"nobody@example.com"}}, Raw: []byte(mail)})
 	var permanent interface{ Permanent() bool }
@@ -128,7 +128,7 @@ func TestMailThatNoRuleTakes(t *testing.T) {
 }
 
 func TestProvision(t *testing.T) {
-	w, a, clients := newWorld(t, local.Faults{})
+	w, a, clients := newWorld(t)
 	again, err := w.Provision(names())
 	if err != nil || again != a {
 		t.Errorf("again: %+v, %v", again, err)
@@ -167,7 +167,7 @@ func TestProvision(t *testing.T) {
 }
 
 func TestListen(t *testing.T) {
-	w, a, _ := newWorld(t, local.Faults{})
+	w, a, _ := newWorld(t)
 	endpoint, err := w.Listen(t.Context(), "localhost:0")
 	if err != nil {
 		t.Fatal(err)
@@ -197,7 +197,7 @@ func TestListen(t *testing.T) {
 
 func TestCloseEndsPolls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, a, clients := newWorld(t, local.Faults{})
+		w, a, clients := newWorld(t)
 		start := time.Now()
 		waiting := make(chan error, 1)
 		go func() {
@@ -234,7 +234,7 @@ func TestListenOnlyOnThisMachine(t *testing.T) {
 }
 
 func TestListenSMTP(t *testing.T) {
-	w, a, clients := newWorld(t, local.Faults{})
+	w, a, clients := newWorld(t)
 	clients.receive(t.Context(), t, a.IntakeURL) // The test event.
 	address, err := w.ListenSMTP(t.Context(), "127.0.0.1:0", ses.Verdicts{})
 	if err != nil {
@@ -275,7 +275,7 @@ func get(t *testing.T, w *local.World, link string) (status int, body string) {
 }
 
 func TestPages(t *testing.T) {
-	w, a, clients := newWorld(t, local.Faults{})
+	w, a, clients := newWorld(t)
 	errs := clients.calls(t.Context(), a)
 	if err := errs["ses.SendRawEmail"]; err != nil {
 		t.Fatal(err)
@@ -301,7 +301,7 @@ func TestPages(t *testing.T) {
 }
 
 func TestWhatIsNotOffered(t *testing.T) {
-	w, _, _ := newWorld(t, local.Faults{})
+	w, _, _ := newWorld(t)
 	for _, c := range []struct {
 		what, path, form, names string
 		header                  map[string]string
@@ -337,7 +337,7 @@ func TestWhatIsNotOffered(t *testing.T) {
 
 // Operations are counted under the names that the APIs give them.
 func TestOperationsByName(t *testing.T) {
-	w, a, clients := newWorld(t, local.Faults{})
+	w, a, clients := newWorld(t)
 	ctx := t.Context()
 	bucket, key := aws.String("mail-bucket"), aws.String("other/key with space")
 	steps := map[string]func() error{

@@ -86,7 +86,7 @@ func (w *World) ListenSMTP(ctx context.Context, address string, verdicts ses.Ver
 	if err != nil {
 		return "", err
 	}
-	stop := func() {
+	stop := func() { //nolint:contextcheck // the door closes long after the context of its start
 		ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
 		defer cancel()
 		_ = door.Close(ctx) // What it did not wait for is cut.

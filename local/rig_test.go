@@ -43,9 +43,9 @@ func newClients(http aws.HTTPClient, endpoint string) clients {
 }
 
 // newWorld is a World, provisioned, and clients of it without sockets.
-func newWorld(t *testing.T, f local.Faults) (*local.World, local.Addresses, clients) {
+func newWorld(t *testing.T) (*local.World, local.Addresses, clients) {
 	t.Helper()
-	w := local.New(local.Config{Faults: f})
+	w := local.New(local.Config{})
 	t.Cleanup(w.Close)
 	a, err := w.Provision(names())
 	if err != nil {

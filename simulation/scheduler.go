@@ -188,13 +188,7 @@ func (s *scheduler) draw(g *gate) fate {
 	return f
 }
 
-// end ends a process between two of its calls.
-func (s *scheduler) end(p *process) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.endLocked(p)
-}
-
+// endLocked ends a process at one of its calls. s.mu is held.
 func (s *scheduler) endLocked(p *process) {
 	if p.dead {
 		return

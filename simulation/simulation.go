@@ -28,6 +28,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -166,12 +167,12 @@ func (r *Run) settled() bool {
 }
 
 func (r *Run) depth() string {
-	s := ""
+	var s strings.Builder
 	for _, name := range []string{intakeQueue, mailQueue} {
 		visible, inFlight := r.counts(name)
-		s += fmt.Sprintf("%s has %d visible and %d in flight; ", name, visible, inFlight)
+		fmt.Fprintf(&s, "%s has %d visible and %d in flight; ", name, visible, inFlight)
 	}
-	return s
+	return s.String()
 }
 
 // start starts one more process.
@@ -308,7 +309,7 @@ type seeded struct{ random *rand.Rand }
 
 func (s seeded) Read(b []byte) (int, error) {
 	for i := range b {
-		b[i] = byte(s.random.Uint32())
+		b[i] = byte(s.random.Uint32N(256)) //nolint:gosec // it is below 256
 	}
 	return len(b), nil
 }

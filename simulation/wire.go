@@ -119,7 +119,7 @@ func drain(r *http.Request) ([]byte, error) {
 	if r.Body == nil {
 		return nil, nil
 	}
-	defer r.Body.Close() //nolint:errcheck // it was read to its end
+	defer r.Body.Close()
 	return io.ReadAll(r.Body)
 }
 

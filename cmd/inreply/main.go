@@ -46,7 +46,7 @@ type coded struct {
 
 // run is main with the outside world passed in.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	command := newCommand(environ, stdout, stderr)
+	command := newCommand(environ, stdout, stderr) //nolint:contextcheck // it gets the context when it is executed
 	command.SetArgs(args)
 	command.SetOut(stdout)
 	command.SetErr(stderr)

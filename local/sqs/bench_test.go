@@ -23,6 +23,7 @@ type wire struct {
 }
 
 func newWire(b *testing.B) wire {
+	b.Helper()
 	s := New(Config{})
 	server := httptest.NewServer(s)
 	b.Cleanup(func() {

@@ -20,7 +20,7 @@ type createQueueInput struct {
 	Tags       map[string]string `json:"tags"`
 }
 
-type queueURLOutput struct{ QueueUrl string } //nolint:revive // The API's name.
+type queueURLOutput struct{ QueueUrl string }
 
 func (s *Server) createQueue(_ context.Context, in createQueueInput) (any, error) {
 	s.mu.Lock()
@@ -111,7 +111,7 @@ func (s *Server) checkRedrive(source string, st settings) error {
 	return nil
 }
 
-type queueInput struct{ QueueUrl string } //nolint:revive // The API's name.
+type queueInput struct{ QueueUrl string }
 
 // deleteQueue also answers the polls that wait at the queue; there is nothing
 // for them any more.
@@ -150,7 +150,7 @@ type listQueuesInput struct {
 }
 
 type listQueuesOutput struct {
-	QueueUrls []string `json:",omitempty"` //nolint:revive // The API's name.
+	QueueUrls []string `json:",omitempty"`
 	NextToken string   `json:",omitempty"`
 }
 
@@ -171,13 +171,13 @@ func (s *Server) listQueues(_ context.Context, in listQueuesInput) (any, error) 
 }
 
 type listSourcesInput struct {
-	QueueUrl   string //nolint:revive // The API's name.
+	QueueUrl   string
 	MaxResults *int
 	NextToken  string
 }
 
 type listSourcesOutput struct {
-	QueueUrls []string `json:"queueUrls"` //nolint:revive // The API's name, and the API's case.
+	QueueUrls []string `json:"queueUrls"`
 	NextToken string   `json:",omitempty"`
 }
 
@@ -243,7 +243,7 @@ func paginate(names []string, limit *int, token string) (page []string, next str
 }
 
 type getAttributesInput struct {
-	QueueUrl       string //nolint:revive // The API's name.
+	QueueUrl       string
 	AttributeNames []string
 }
 
@@ -288,7 +288,7 @@ func attributeNames() []string {
 }
 
 type setAttributesInput struct {
-	QueueUrl   string //nolint:revive // The API's name.
+	QueueUrl   string
 	Attributes map[string]string
 }
 
@@ -334,7 +334,7 @@ func (s *Server) purgeQueue(_ context.Context, in queueInput) (any, error) {
 const maxTags = 50
 
 type tagQueueInput struct {
-	QueueUrl string //nolint:revive // The API's name.
+	QueueUrl string
 	Tags     map[string]string
 }
 
@@ -355,7 +355,7 @@ func (s *Server) tagQueue(_ context.Context, in tagQueueInput) (any, error) {
 }
 
 type untagQueueInput struct {
-	QueueUrl string //nolint:revive // The API's name.
+	QueueUrl string
 	TagKeys  []string
 }
 

@@ -10,11 +10,11 @@ import (
 )
 
 type receiveInput struct {
-	QueueUrl                    string //nolint:revive // The API's name.
+	QueueUrl                    string
 	MaxNumberOfMessages         *int
 	VisibilityTimeout           *int
 	WaitTimeSeconds             *int
-	ReceiveRequestAttemptId     string //nolint:revive // The API's name.
+	ReceiveRequestAttemptId     string
 	MessageAttributeNames       []string
 	MessageSystemAttributeNames []string
 	AttributeNames              []string // the older name of MessageSystemAttributeNames
@@ -25,7 +25,7 @@ type receiveOutput struct {
 }
 
 type receivedMessage struct {
-	MessageId              string //nolint:revive // The API's name.
+	MessageId              string
 	ReceiptHandle          string
 	Body                   string
 	MD5OfBody              string
@@ -158,7 +158,7 @@ func chosen(attributes map[string]Attribute, names []string) map[string]Attribut
 }
 
 type deleteInput struct {
-	QueueUrl      string //nolint:revive // The API's name.
+	QueueUrl      string
 	ReceiptHandle string
 }
 
@@ -173,17 +173,17 @@ func (s *Server) deleteMessage(_ context.Context, in deleteInput) (any, error) {
 }
 
 type leaseEntry struct {
-	Id                string //nolint:revive // The API's name.
+	Id                string
 	ReceiptHandle     string
 	VisibilityTimeout *int
 }
 
 type leaseBatchInput struct {
-	QueueUrl string //nolint:revive // The API's name.
+	QueueUrl string
 	Entries  []leaseEntry
 }
 
-type leaseBatchEntry struct{ Id string } //nolint:revive // The API's name.
+type leaseBatchEntry struct{ Id string }
 
 func (s *Server) deleteMessageBatch(_ context.Context, in leaseBatchInput) (any, error) {
 	return s.eachLease(in, func(q *queue, e leaseEntry) error { return s.delete(q, e.ReceiptHandle) })
@@ -238,7 +238,7 @@ func (s *Server) delete(q *queue, handle string) error {
 }
 
 type changeVisibilityInput struct {
-	QueueUrl string //nolint:revive // The API's name.
+	QueueUrl string
 	leaseEntry
 }
 

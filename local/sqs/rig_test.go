@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -45,10 +46,11 @@ func inBubble(t *testing.T, test func(r rig)) {
 	})
 }
 
-func newRig(t testing.TB) rig {
+func newRig(tb testing.TB) rig {
+	tb.Helper()
 	s := New(Config{URL: func() string { return "http://127.0.0.1:4570" }})
-	t.Cleanup(s.Close)
-	return rig{t, s}
+	tb.Cleanup(s.Close)
+	return rig{tb, s}
 }
 
 // call calls an operation and decodes the answer into out; it returns the
@@ -105,9 +107,7 @@ func (r rig) queue(name string, attributes map[string]string) (url string) {
 	if strings.HasSuffix(name, ".fifo") {
 		all["FifoQueue"] = "true"
 	}
-	for name, value := range attributes {
-		all[name] = value
-	}
+	maps.Copy(all, attributes)
 	var out queueURLOutput
 	r.must("CreateQueue", object{"QueueName": name, "Attributes": all}, &out)
 	return out.QueueUrl
@@ -148,9 +148,7 @@ func receiveRequest(url string, more object) object {
 		"QueueUrl": url, "MaxNumberOfMessages": 10,
 		"MessageSystemAttributeNames": []string{"All"}, "MessageAttributeNames": []string{"All"},
 	}
-	for name, value := range more {
-		in[name] = value
-	}
+	maps.Copy(in, more)
 	return in
 }
 
@@ -197,9 +195,7 @@ type polled struct {
 func (r rig) poll(ctx context.Context, url string, more object) <-chan polled {
 	r.t.Helper()
 	in := receiveRequest(url, object{"WaitTimeSeconds": 20})
-	for name, value := range more {
-		in[name] = value
-	}
+	maps.Copy(in, more)
 	result := make(chan polled, 1)
 	start := time.Now()
 	go func() {

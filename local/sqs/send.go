@@ -21,23 +21,23 @@ const (
 const traceHeader = "AWSTraceHeader"
 
 type sendInput struct {
-	QueueUrl string //nolint:revive // The API's name.
+	QueueUrl string
 	sendEntry
 }
 
 type sendEntry struct {
-	Id                      string //nolint:revive // The API's name.
+	Id                      string
 	MessageBody             string
 	DelaySeconds            *int
-	MessageGroupId          string //nolint:revive // The API's name.
-	MessageDeduplicationId  string //nolint:revive // The API's name.
+	MessageGroupId          string
+	MessageDeduplicationId  string
 	MessageAttributes       map[string]Attribute
 	MessageSystemAttributes map[string]Attribute
 }
 
 type sendOutput struct {
-	Id                           string `json:",omitempty"` //nolint:revive // The API's name.
-	MessageId                    string //nolint:revive // The API's name.
+	Id                           string `json:",omitempty"`
+	MessageId                    string
 	MD5OfMessageBody             string
 	MD5OfMessageAttributes       string `json:",omitempty"`
 	MD5OfMessageSystemAttributes string `json:",omitempty"`
@@ -51,7 +51,7 @@ type batchOutput[T any] struct {
 
 // failure is why one entry of a batch was refused.
 type failure struct {
-	Id          string //nolint:revive // The API's name.
+	Id          string
 	Code        string
 	Message     string
 	SenderFault bool
@@ -164,7 +164,7 @@ func (s *Server) sendMessage(_ context.Context, in sendInput) (any, error) {
 }
 
 type sendBatchInput struct {
-	QueueUrl string //nolint:revive // The API's name.
+	QueueUrl string
 	Entries  []sendEntry
 }
 

@@ -142,7 +142,7 @@ func (s *Server) byURL(url string) (*queue, error) {
 	if url == "" {
 		return nil, missing("QueueUrl")
 	}
-	_, name, ok := cutLast(url, "/")
+	name, ok := afterLast(url, "/")
 	if !ok || name == "" {
 		e := refuse("InvalidAddress", "The address %s is not valid for this endpoint.", url)
 		e.Status = http.StatusNotFound
@@ -152,7 +152,7 @@ func (s *Server) byURL(url string) (*queue, error) {
 }
 
 func (s *Server) byARN(arn string) (*queue, error) {
-	_, name, _ := cutLast(arn, ":")
+	name, _ := afterLast(arn, ":")
 	q, err := s.byName(name)
 	if err != nil {
 		return nil, err
@@ -194,12 +194,13 @@ func (s *Server) random(b []byte) {
 	}
 }
 
-func cutLast(s, sep string) (before, after string, found bool) {
+// afterLast is what follows the last sep in s.
+func afterLast(s, sep string) (after string, found bool) {
 	i := strings.LastIndex(s, sep)
 	if i < 0 {
-		return s, "", false
+		return "", false
 	}
-	return s[:i], s[i+len(sep):], true
+	return s[i+len(sep):], true
 }
 
 // Error is a refusal as SQS words it. Code is the name that SDKs match on, the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -39,8 +40,7 @@ func (r rig) client() *awssqs.Client {
 
 func refusedAs[E error](t *testing.T, what string, err error) {
 	t.Helper()
-	var want E
-	if !errors.As(err, &want) {
+	if want, ok := errors.AsType[E](err); !ok {
 		t.Errorf("%s: %v, want a %T", what, err, want)
 	}
 }
@@ -164,9 +164,7 @@ func TestLimitsOfSend(t *testing.T) {
 		if c.queue == fifo {
 			in["MessageGroupId"], in["MessageDeduplicationId"] = "g", "d"
 		}
-		for name, value := range c.more {
-			in[name] = value
-		}
+		maps.Copy(in, c.more)
 		if got := r.code("SendMessage", in); got != c.want {
 			t.Errorf("%s: %s, want %s", c.what, got, c.want)
 		}
