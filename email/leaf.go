@@ -3,7 +3,9 @@ package email
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jhillyerd/enmime/v2"
 
@@ -31,12 +33,17 @@ type leafReader struct {
 	buffer *bufio.Reader
 	fields []byte
 	cut    bool // some of the fields were left out
+	total  int  // octets of fields so far
 }
 
 // longestDescription is how many octets of a part's header enmime gets to see. It
 // allocates several hundred octets for each of some fields, and no program writes
 // a tenth of this.
 const longestDescription = 8 << 10
+
+// mostDescription is the same for all parts of a mail together. What is beyond is
+// known by its media type only.
+const mostDescription = 256 << 10
 
 func newLeafReader() *leafReader {
 	return &leafReader{
@@ -65,7 +72,11 @@ func (r *leafReader) read(part []byte, digest bool) leaf {
 	if len(r.fields) <= len("\r\n") {
 		return l
 	}
-	p, ok := r.ask()
+	var p *enmime.Part
+	ok := false
+	if r.total += len(r.fields); r.total <= mostDescription {
+		p, ok = r.ask()
+	}
 	if !ok {
 		l.malformed = true
 		l.mediaType = readable(bareType(r.fields, l.mediaType))
@@ -78,9 +89,24 @@ func (r *leafReader) read(part []byte, digest bool) leaf {
 	}
 	l.charset = p.Charset
 	l.disposition = disposition(p.Disposition)
-	l.name = charset.Valid(p.FileName)
+	l.name = charset.Valid(cmp.Or(r.extendedName(), p.FileName))
 	l.contentID = charset.Valid(strings.Trim(p.ContentID, "<> "))
 	return l
+}
+
+// extendedName is the name of a file that is written as RFC 2231 has it, of which
+// enmime knows no other charset than UTF-8; empty if there is none.
+func (r *leafReader) extendedName() string {
+	if !bytes.Contains(r.fields, []byte("*")) {
+		return ""
+	}
+	fields, _ := header.Split(r.fields)
+	for _, field := range []struct{ name, parameter string }{{"Content-Disposition", "filename"}, {"Content-Type", "name"}} {
+		if name, ok := header.Extended(value(fields, field.name), field.parameter); ok {
+			return name
+		}
+	}
+	return ""
 }
 
 // ask hands the fields to enmime. That it does not panic was tried on millions of
@@ -112,31 +138,20 @@ func (r *leafReader) describing(part []byte) {
 			break
 		}
 		if keep {
-			r.fields = append(r.fields, line...)
+			r.fields = append(r.fields, inUTF8(line)...)
 			r.fields = append(r.fields, "\r\n"...)
 		}
 		part = rest
 	}
-	r.fields = withoutQuotes(append(r.fields, "\r\n"...))
+	r.fields = append(r.fields, "\r\n"...)
 }
 
-// withoutQuotes takes the quotes off values that RFC 2231, section 4 has none
-// around, in name* for one: there are programs that quote every value.
-func withoutQuotes(fields []byte) []byte {
-	kept, rest := fields[:0], fields
-	for {
-		at := bytes.Index(rest, []byte(`*="`)) + len(`*=`)
-		if at < len(`*=`) {
-			return append(kept, rest...)
-		}
-		kept, rest = append(kept, rest[:at]...), rest[at:]
-		length := bytes.IndexByte(rest[1:], '"')
-		if length > 0 && bytes.Count(rest[1:1+length], []byte("'")) == 2 && !bytes.ContainsAny(rest[1:1+length], " \t\r\n;,\\()<>@[]?=") {
-			kept, rest = append(kept, rest[1:1+length]...), rest[length+2:]
-			continue
-		}
-		kept, rest = append(kept, rest[0]), rest[1:]
+// inUTF8 is a line of a header with octets that are in no charset.
+func inUTF8(line []byte) []byte {
+	if utf8.Valid(line) {
+		return line
 	}
+	return []byte(charset.Short("", string(line)))
 }
 
 // readable is the media type that a leaf is read as: a multipart without parts is
