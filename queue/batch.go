@@ -1,100 +1,51 @@
 package queue
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/smithy-go"
-
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// EntryError is why one entry of a batch was refused.
-type EntryError struct {
-	Code        string
-	Message     string
-	SenderFault bool // the entry is wrong, not the service
-}
-
-func (e *EntryError) Error() string {
-	return strings.TrimSuffix(e.Code+": "+e.Message, ": ")
-}
-
-// errUnanswered is the error of an entry that a successful call said nothing of.
-var errUnanswered = errors.New("the call said nothing of this entry")
-
-// Lost reports whether err says that a message is no longer held under the
-// handle that was used: its visibility timeout has passed, or it is gone. A FIFO
-// queue refuses an expired handle as an invalid parameter.
-func Lost(err error) bool {
-	code, message := codeOf(err)
-	switch code {
-	case "ReceiptHandleIsInvalid", "MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight":
-		return true
-	case "InvalidParameterValue":
-		return strings.Contains(strings.ToLower(message), "expired")
-	}
-	return false
-}
-
-// Missing reports whether err says that there is no such queue.
-func Missing(err error) bool {
-	if _, ok := errors.AsType[*types.QueueDoesNotExist](err); ok {
-		return true
-	}
-	code, _ := codeOf(err)
-	return code == "AWS.SimpleQueueService.NonExistentQueue" || code == "QueueDoesNotExist"
-}
-
-// codeOf is the error code of an entry or of a whole call. Some emulators put a
-// namespace before it.
-func codeOf(err error) (code, message string) {
-	if e, ok := errors.AsType[*EntryError](err); ok {
-		code, message = e.Code, e.Message
-	} else if e, ok := errors.AsType[smithy.APIError](err); ok {
-		code, message = e.ErrorCode(), e.ErrorMessage()
-	}
-	if at := strings.LastIndexByte(code, '#'); at >= 0 {
-		code = code[at+1:]
-	}
-	return code, message
-}
+// perCall is how many entries SQS and SNS take in one call.
+const perCall = 10
 
 // entryID is the id of the i-th entry of a call: its position, so that two
 // deliveries of one message can stand in the same batch.
 func entryID(i int) *string { return aws.String(strconv.Itoa(i)) }
 
-// inCalls cuts entries into calls of ten. call fills in an error, or nil, for
-// each of its entries.
-func inCalls[E any](entries []E, call func(entries []E, errs []error)) []error {
-	errs := make([]error, len(entries))
+// inCalls cuts entries into calls of ten. One that fails as a whole is the error of
+// all its entries, and says nothing about the next.
+func inCalls[E any](entries []E, call func(entries []E, answers answers) error) []error {
+	errs := make([]error, 0, len(entries))
 	for at := 0; at < len(entries); at += perCall {
-		end := min(at+perCall, len(entries))
-		call(entries[at:end], errs[at:end])
+		part := entries[at:min(at+perCall, len(entries))]
+		answers := noAnswers(make([]Result, len(part)))
+		failed := call(part, answers)
+		for _, a := range answers {
+			errs = append(errs, cmp.Or(failed, a.Err))
+		}
 	}
 	return errs
 }
 
-// sendInCalls cuts messages into calls of at most ten entries and limit octets.
-// After a call that failed as a whole nothing more is sent: it would overtake
-// what has to be sent again.
+// sendInCalls cuts messages into calls of at most ten entries and limit octets. A
+// message that is longer by itself is refused here: with it in a call, SQS and SNS
+// would refuse all that stand beside it. After a call that failed as a whole
+// nothing more is sent: it would overtake what has to be sent again.
 func sendInCalls(messages []Outgoing, limit int, call func(messages []Outgoing, results []Result) error) []Result {
 	results := make([]Result, len(messages))
 	for at := 0; at < len(messages); {
-		end, octets := at, 0
-		for end < len(messages) && end-at < perCall {
-			octets += messages[end].octets()
-			if octets > limit && end > at {
-				break
-			}
-			end++
+		if octets := messages[at].octets(); octets > limit {
+			results[at].Err = &EntryError{Code: tooLong, Message: fmt.Sprintf("%d octets are more than the %d of a call", octets, limit), SenderFault: true}
+			at++
+			continue
 		}
+		end := at + fitting(messages[at:], limit)
 		if err := call(messages[at:end], results[at:end]); err != nil {
 			for i := range results[at:] {
-				results[at+i].Err = err
+				results[at+i] = Result{Err: err}
 			}
 			return results
 		}
@@ -103,42 +54,52 @@ func sendInCalls(messages []Outgoing, limit int, call func(messages []Outgoing, 
 	return results
 }
 
-// fill gives every entry of a call that failed the same error.
-func fill(errs []error, err error) {
-	for i := range errs {
-		errs[i] = err
+// fitting is how many of the first messages fit into one call.
+func fitting(messages []Outgoing, limit int) int {
+	octets := 0
+	for n, m := range messages[:min(perCall, len(messages))] {
+		octets += m.octets()
+		if octets > limit {
+			return n
+		}
 	}
+	return min(perCall, len(messages))
 }
 
-// unanswered holds the errors of a call's entries, all of them unanswered at
-// first.
-type unanswered []error
+// answers are what a call says of its entries, by their position.
+type answers []Result
 
-func answers(errs []error) unanswered {
-	fill(errs, errUnanswered)
-	return errs
+// noAnswers are the answers before the call said anything: what it says nothing of
+// has not succeeded.
+func noAnswers(results []Result) answers {
+	for i := range results {
+		results[i] = Result{Err: errUnanswered}
+	}
+	return results
 }
 
-// ok notes that the entry succeeded and returns its position, or -1 for an id
-// that was not given.
-func (u unanswered) ok(id *string) int {
-	i := u.position(id)
-	if i >= 0 {
-		u[i] = nil
+// ok notes that the entry succeeded.
+func (a answers) ok(id *string) { a.sent(id, nil, nil) }
+
+// sent notes that the entry succeeded, and as what.
+func (a answers) sent(id, message, sequence *string) {
+	if i := a.position(id); i >= 0 {
+		a[i] = Result{ID: aws.ToString(message), Sequence: aws.ToString(sequence)}
 	}
-	return i
 }
 
 // failed notes why the entry failed.
-func (u unanswered) failed(id, code, message *string, senderFault bool) {
-	if i := u.position(id); i >= 0 {
-		u[i] = fmt.Errorf("refused: %w", &EntryError{Code: aws.ToString(code), Message: aws.ToString(message), SenderFault: senderFault})
+func (a answers) failed(id, code, message *string, senderFault bool) {
+	if i := a.position(id); i >= 0 {
+		refusal := &EntryError{Code: aws.ToString(code), Message: aws.ToString(message), SenderFault: senderFault}
+		a[i] = Result{Err: fmt.Errorf("refused: %w", refusal)}
 	}
 }
 
-func (u unanswered) position(id *string) int {
+// position is where the entry stood in the call, or -1 for an id that nobody gave.
+func (a answers) position(id *string) int {
 	i, err := strconv.Atoi(aws.ToString(id))
-	if err != nil || i < 0 || i >= len(u) {
+	if err != nil || i < 0 || i >= len(a) {
 		return -1
 	}
 	return i

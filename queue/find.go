@@ -2,9 +2,7 @@ package queue
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,18 +25,4 @@ func Find(ctx context.Context, client *sqs.Client, named string) (url string, er
 		return "", fmt.Errorf("find queue %s: %w", named, err)
 	}
 	return aws.ToString(out.QueueUrl), nil
-}
-
-// redrivePolicy reads where a queue's dead letters go, and after how many
-// receives SQS moves one there by itself.
-func redrivePolicy(policy string) (arn string, most int) {
-	var p struct {
-		Target string      `json:"deadLetterTargetArn"`
-		Most   json.Number `json:"maxReceiveCount"` // a number or a string, as it was set
-	}
-	if json.Unmarshal([]byte(policy), &p) != nil {
-		return "", 0
-	}
-	most, _ = strconv.Atoi(p.Most.String())
-	return p.Target, most
 }

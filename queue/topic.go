@@ -24,39 +24,44 @@ func NewTopic(client *sns.Client, arn string) *Topic {
 	return &Topic{client: client, arn: arn}
 }
 
-// Publish publishes messages in their order.
+// Publish publishes messages in their order. After a call that failed as a whole,
+// the messages behind it were not published.
 func (t *Topic) Publish(ctx context.Context, messages []Outgoing) []Result {
 	return sendInCalls(messages, longestPublish, func(messages []Outgoing, results []Result) error {
-		entries := make([]types.PublishBatchRequestEntry, len(messages))
-		for i, m := range messages {
-			entries[i] = types.PublishBatchRequestEntry{
-				Id: entryID(i), Message: &messages[i].Body,
-				MessageGroupId: optional(m.Group), MessageDeduplicationId: optional(m.DeduplicationID),
-			}
-			for name, value := range m.Attributes {
-				if entries[i].MessageAttributes == nil {
-					entries[i].MessageAttributes = map[string]types.MessageAttributeValue{}
-				}
-				entries[i].MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String(stringType), StringValue: &value}
-			}
-		}
-		out, err := t.client.PublishBatch(ctx, &sns.PublishBatchInput{TopicArn: &t.arn, PublishBatchRequestEntries: entries})
-		if err != nil {
-			return fmt.Errorf("publish to %s: %w", t.arn, err)
-		}
-		errs := make([]error, len(messages))
-		unanswered := answers(errs)
-		for _, s := range out.Successful {
-			if i := unanswered.ok(s.Id); i >= 0 {
-				results[i] = Result{ID: aws.ToString(s.MessageId), Sequence: aws.ToString(s.SequenceNumber)}
-			}
-		}
-		for _, f := range out.Failed {
-			unanswered.failed(f.Id, f.Code, f.Message, f.SenderFault)
-		}
-		for i, err := range errs {
-			results[i].Err = err
-		}
-		return nil
+		return t.publish(ctx, messages, results)
 	})
+}
+
+// publish makes one call.
+func (t *Topic) publish(ctx context.Context, messages []Outgoing, results []Result) error {
+	entries := make([]types.PublishBatchRequestEntry, len(messages))
+	for i, m := range messages {
+		entries[i] = types.PublishBatchRequestEntry{
+			Id: entryID(i), Message: &messages[i].Body, MessageAttributes: stringTopicAttributes(m.Attributes),
+			MessageGroupId: optional(m.Group), MessageDeduplicationId: optional(m.DeduplicationID),
+		}
+	}
+	out, err := t.client.PublishBatch(ctx, &sns.PublishBatchInput{TopicArn: &t.arn, PublishBatchRequestEntries: entries})
+	if err != nil {
+		return fmt.Errorf("publish to %s: %w", t.arn, err)
+	}
+	answers := noAnswers(results)
+	for _, s := range out.Successful {
+		answers.sent(s.Id, s.MessageId, s.SequenceNumber)
+	}
+	for _, f := range out.Failed {
+		answers.failed(f.Id, f.Code, f.Message, f.SenderFault)
+	}
+	return nil
+}
+
+func stringTopicAttributes(attributes map[string]string) map[string]types.MessageAttributeValue {
+	if len(attributes) == 0 {
+		return nil
+	}
+	all := map[string]types.MessageAttributeValue{}
+	for name, value := range attributes {
+		all[name] = types.MessageAttributeValue{DataType: aws.String(stringType), StringValue: &value}
+	}
+	return all
 }
