@@ -10,9 +10,19 @@ import (
 // attributes are those that matter to the text.
 type attributes struct {
 	hidden bool
+	size   fontSize
 	href   string
 	alt    string
 }
+
+// fontSize is what an element says of the size of its letters.
+type fontSize uint8
+
+const (
+	inherited fontSize = iota // nothing, or something relative
+	nothing                   // letters that nobody sees
+	something
+)
 
 // longest is how much of a link, of a name and of a style is looked at.
 const (
@@ -30,7 +40,7 @@ func (w *walker) attributes(more bool, element atom.Atom) attributes {
 		case "hidden":
 			a.hidden = true
 		case "style":
-			a.hidden = a.hidden || hides(value[:min(len(value), longestStyle)])
+			a.style(value[:min(len(value), longestStyle)])
 		case "href":
 			if element == atom.A && len(value) <= longestLink {
 				a.href = target(value)
@@ -59,32 +69,45 @@ func target(value []byte) string {
 	return ""
 }
 
-// hides reports whether a style makes an element invisible. The declarations are
-// those that newsletters hide their first sentence with.
-func hides(style []byte) bool {
+// style reads whether an element is invisible, and whether its letters are. The
+// declarations are those that newsletters hide their first sentence with.
+func (a *attributes) style(style []byte) {
 	for declaration := range bytes.SplitSeq(bytes.ToLower(style), []byte(";")) {
 		name, value, _ := bytes.Cut(declaration, []byte(":"))
 		value, _, _ = bytes.Cut(value, []byte("!"))
-		switch v := string(bytes.TrimSpace(value)); string(bytes.TrimSpace(name)) {
-		case "display":
-			if v == "none" {
-				return true
-			}
-		case "visibility":
-			if v == "hidden" || v == "collapse" {
-				return true
-			}
-		case "mso-hide":
-			if v == "all" {
-				return true
-			}
-		case "font-size", "max-height", "opacity":
-			if zero(v) {
-				return true
-			}
+		v := string(bytes.TrimSpace(value))
+		if name = bytes.TrimSpace(name); string(name) == "font-size" {
+			a.size = sizeOf(v)
+			continue
 		}
+		a.hidden = a.hidden || hides(string(name), v)
+	}
+}
+
+func hides(name, value string) bool {
+	switch name {
+	case "display":
+		return value == "none"
+	case "visibility":
+		return value == "hidden" || value == "collapse"
+	case "mso-hide":
+		return value == "all"
+	case "max-height", "opacity":
+		return zero(value)
 	}
 	return false
+}
+
+// sizeOf reads a font-size.
+func sizeOf(value string) fontSize {
+	switch {
+	case zero(value):
+		return nothing
+	case value == "", value == "inherit", value == "smaller", value == "larger", strings.HasSuffix(value, "%"),
+		strings.HasSuffix(value, "em") && !strings.HasSuffix(value, "rem"):
+		return inherited
+	}
+	return something
 }
 
 // zero reports whether a length is nothing, in whatever unit.

@@ -61,6 +61,7 @@ type walker struct {
 type element struct {
 	name   atom.Atom
 	hidden bool
+	tiny   bool   // its letters have no size
 	href   string // of a link
 	from   int    // where in the text the link begins
 }
@@ -75,6 +76,7 @@ func (w *walker) start(closed bool) {
 	}
 	w.imply(e.name)
 	e.hidden = a.hidden || neverShown(e.name)
+	e.tiny = a.size == nothing || a.size == inherited && w.tiny()
 	e.href = a.href
 	if w.hidden == 0 && !e.hidden {
 		w.begin(e.name, a)
@@ -90,6 +92,11 @@ func (w *walker) start(closed bool) {
 		w.pre++
 	}
 }
+
+// tiny reports whether letters have no size here. Unlike what is hidden, an element
+// within may give them one: there are layouts that take the gaps between cells
+// away like that.
+func (w *walker) tiny() bool { return len(w.open) > 0 && w.open[len(w.open)-1].tiny }
 
 // imply closes what a new element ends without an end tag (HTML, section 13.1.2.4).
 func (w *walker) imply(name atom.Atom) {
@@ -231,7 +238,7 @@ func (w *walker) link(e element) {
 
 // text writes what stands between two tags.
 func (w *walker) text(text []byte) {
-	if w.hidden > 0 {
+	if w.hidden > 0 || w.tiny() {
 		return
 	}
 	if w.pre > 0 {
