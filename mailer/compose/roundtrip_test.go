@@ -66,8 +66,8 @@ func TestRoundTrips(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v\n%s", name, err, raw)
 			}
-			if name == "email" && strings.ContainsAny(r.To.Name, `"(),:;<>@[]\`) {
-				got.To, got.ToName = want.To, want.ToName // It takes what is encoded for syntax.
+			if name == "python" && unspaced(got.ToName) == unspaced(want.ToName) {
+				got.ToName = want.ToName // It keeps the space between the encoded words of a long name.
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Fatalf("%s (-want +got):\n%s\n%s", name, diff, raw)
@@ -164,6 +164,8 @@ func contentOf(r *email.Reply) content {
 	}
 	return c
 }
+
+func unspaced(s string) string { return strings.Join(strings.Fields(s), "") }
 
 // unix is a text with LF at the end of its lines, as it is compared.
 func unix(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
