@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 )
 
@@ -58,7 +59,7 @@ func (m *Message) answerReferences() []string {
 		references = m.InReplyTo
 	}
 	if m.MessageID != "" {
-		references = append(references[:len(references):len(references)], m.MessageID)
+		references = append(slices.Clip(references), m.MessageID)
 	}
 	if len(references) <= longestReferences {
 		return references

@@ -30,7 +30,7 @@ type Config struct {
 func Defaults() Config {
 	return Config{
 		MaxMiB: 41, MaxHeader: 1 << 20, MaxFields: 10_000, MaxLine: 10 << 20, MaxParts: 1000, MaxDepth: 20, MaxBoundary: 8192,
-		MaxParameters: 200, MaxBadBase64: 50, MaxReceived: 50, MaxReferences: 100,
+		MaxParameters: 64, MaxBadBase64: 50, MaxReceived: 50, MaxReferences: 100,
 	}
 }
 

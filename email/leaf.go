@@ -43,7 +43,7 @@ const longestDescription = 8 << 10
 
 // mostDescription is the same for all parts of a mail together. What is beyond is
 // known by its media type only.
-const mostDescription = 256 << 10
+const mostDescription = 128 << 10
 
 func newLeafReader() *leafReader {
 	return &leafReader{

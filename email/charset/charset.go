@@ -95,7 +95,9 @@ func Valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 // shifts reports whether a text of seven bits has the sequences by which ISO 2022
 // changes its set of letters.
-func shifts(text string) bool { return strings.Contains(text, "\x1b$") || strings.Contains(text, "\x1b(") }
+func shifts(text string) bool {
+	return strings.Contains(text, "\x1b$") || strings.Contains(text, "\x1b(")
+}
 
 // seven reports whether a name promises ASCII, or nothing.
 func seven(name string) bool {

@@ -46,7 +46,7 @@ type Breach struct {
 	Offset  int64 // octets from the beginning of the mail
 }
 
-func (b *Breach) Error() string {
+func (b *Breach) String() string {
 	return fmt.Sprintf("limit %s: %d where %d is allowed, at octet %d", b.Limit, b.Value, b.Allowed, b.Offset)
 }
 

@@ -183,7 +183,7 @@ func TestBreach(t *testing.T) {
 			if diff := cmp.Diff(c.want, *breach); diff != "" {
 				t.Error(diff)
 			}
-			if len(s.Parts) != 0 || !strings.Contains(breach.Error(), c.want.Limit) {
+			if len(s.Parts) != 0 || !strings.Contains(breach.String(), c.want.Limit) {
 				t.Errorf("%v with %d parts", breach, len(s.Parts))
 			}
 		})

@@ -129,14 +129,14 @@ func TestDate(t *testing.T) {
 
 // Time grows with the size of a field, and with nothing else: each of these would
 // take minutes otherwise.
-func TestHostileFields(t *testing.T) {
+func TestHostileFields(*testing.T) {
 	for _, piece := range []string{"<,", "<\",", "\"\\\",", "(", "a@:", "=?a?q?x", "=?a?q?=FF?=", "\xff=?x?b?/w==?= ", ":", "\"a\" ", "<@", ">", "x <a@b>,"} {
-		value := strings.Repeat(piece, (1<<20)/len(piece))
+		value := strings.Repeat(piece, (256<<10)/len(piece))
 		Text(value)
 		Mailboxes(value)
 		IDs(value)
 		Split([]byte(value))
-		Split([]byte(strings.Repeat(piece+"\r\n ", (1<<20)/(len(piece)+3))))
+		Split([]byte(strings.Repeat(piece+"\r\n ", (256<<10)/(len(piece)+3))))
 		Split([]byte(strings.Repeat(piece+"\r", (1<<20)/(len(piece)+1))))
 	}
 }

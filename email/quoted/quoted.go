@@ -74,7 +74,10 @@ const longestLine = 300
 // Reply is text without what it quotes and without signature. It may be empty.
 func Reply(text string) string {
 	p := passage{lines: strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")}
-	for p.at < len(p.lines) && p.step() {
+	for p.at < len(p.lines) {
+		if !p.step() {
+			break
+		}
 	}
 	return p.result()
 }

@@ -56,7 +56,7 @@ func (r *base64Reader) quanta(p []byte) int {
 		}
 		bits := uint32(a)<<18 | uint32(b)<<12 | uint32(c)<<6 | uint32(d)
 		out := p[n : n+3 : n+3]
-		out[0], out[1], out[2] = byte(bits>>16), byte(bits>>8), byte(bits)
+		out[0], out[1], out[2] = byte(bits>>16&0xff), byte(bits>>8&0xff), byte(bits&0xff)
 		n += 3
 		src = src[4:]
 	}
@@ -88,7 +88,7 @@ func (r *base64Reader) slow() (size int, more bool) {
 // flush makes octets of the digits so far; what is left of their bits is dropped.
 func (r *base64Reader) flush() int {
 	bits := r.bits << (6 * (4 - r.digits))
-	size := int(r.digits) * 6 / 8 //nolint:gosec // at most four
+	size := int(r.digits) * 6 / 8
 	r.ready = [3]byte{byte(bits >> 16), byte(bits >> 8), byte(bits)}
 	r.bits, r.digits = 0, 0
 	return size
