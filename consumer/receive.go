@@ -62,7 +62,9 @@ func (c *Consumer) wanted() int {
 	if c.config.capacity()-c.leased-c.intake.asked < 1 {
 		return 0
 	}
-	ahead := min(int(math.Ceil(c.intake.ahead)), c.config.Concurrency)
+	// Groups finish in waves, since those that started together do, so twice the
+	// average is ready for the next.
+	ahead := min(int(math.Ceil(2*c.intake.ahead)), c.config.Concurrency)
 	free := c.config.Concurrency + ahead - c.running - len(c.ready)
 	if free <= 0 {
 		return 0
