@@ -33,6 +33,7 @@ package email
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"io"
 	"strings"
@@ -62,9 +63,7 @@ func (o Object) ID() string {
 	h := sha256.New()
 	for _, part := range []string{o.Bucket, o.Key, version} {
 		var n [8]byte
-		for i := range n {
-			n[i] = byte(uint64(len(part)) >> (8 * i))
-		}
+		binary.LittleEndian.PutUint64(n[:], uint64(len(part)))
 		h.Write(n[:])
 		h.Write([]byte(part))
 	}

@@ -46,6 +46,7 @@ type Breach struct {
 	Offset  int64 // octets from the beginning of the mail
 }
 
+// String says which limit is broken, by how much, and where.
 func (b *Breach) String() string {
 	return fmt.Sprintf("limit %s: %d where %d is allowed, at octet %d", b.Limit, b.Value, b.Allowed, b.Offset)
 }

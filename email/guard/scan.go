@@ -1,6 +1,9 @@
 package guard
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // scanner is one pass over a mail.
 type scanner struct {
@@ -201,8 +204,8 @@ func (s *scanner) delimits(line []byte, start int) delimiter {
 	plain := bytes.TrimRight(line[2:], " \t\r")
 	last, isLast := bytes.CutSuffix(plain, []byte("--"))
 	longest := 0
-	for i := len(s.open) - 1; i >= 0; i-- {
-		b := s.open[i].boundary
+	for i, l := range slices.Backward(s.open) {
+		b := l.boundary
 		switch n := len(b); {
 		case n <= longest:
 		case n == len(plain) && same(b, plain):

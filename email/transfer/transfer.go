@@ -89,7 +89,7 @@ func (r *base64Reader) slow() (size int, more bool) {
 func (r *base64Reader) flush() int {
 	bits := r.bits << (6 * (4 - r.digits))
 	size := int(r.digits) * 6 / 8
-	r.ready = [3]byte{byte(bits >> 16), byte(bits >> 8), byte(bits)}
+	r.ready = [3]byte{byte(bits >> 16 & 0xff), byte(bits >> 8 & 0xff), byte(bits & 0xff)}
 	r.bits, r.digits = 0, 0
 	return size
 }
