@@ -23,7 +23,10 @@
 // outer multipart closes the inner ones.
 package guard
 
-import "fmt"
+import (
+	"fmt"
+	"hash/maphash"
+)
 
 // Limits are the most that a mail may have of each. A breach ends the scan.
 type Limits struct {
@@ -136,7 +139,7 @@ func Scan(raw []byte, limits Limits) (Structure, *Breach) {
 	if int64(len(raw)) > limits.Size {
 		return Structure{}, &Breach{Limit: "size", Value: int64(len(raw)), Allowed: limits.Size, Offset: limits.Size}
 	}
-	s := scanner{raw: raw, limits: limits, parts: make([]Part, 0, 8), open: make([]level, 0, 4)}
+	s := scanner{raw: raw, limits: limits, parts: make([]Part, 0, 8), open: make([]level, 0, 4), seed: maphash.MakeSeed()}
 	s.scan()
 	if s.breach != nil {
 		return Structure{}, s.breach

@@ -2,7 +2,7 @@ package guard
 
 import (
 	"bytes"
-	"slices"
+	"hash/maphash"
 )
 
 // scanner is one pass over a mail.
@@ -16,6 +16,10 @@ type scanner struct {
 	faults []Fault
 	breach *Breach
 
+	seed    maphash.Seed
+	hashes  uint64 // bits of the hashes of the open boundaries
+	longest int    // octets of the longest of them
+
 	header int // octets of headers so far
 	fields int // header fields so far
 }
@@ -24,7 +28,8 @@ type scanner struct {
 type level struct {
 	part     int
 	boundary []byte
-	parts    int // that it has so far
+	hash     uint64 // of boundary
+	parts    int    // that it has so far
 }
 
 // delimiter is a line that ends a part (RFC 2046, section 5.1.1).
@@ -78,7 +83,8 @@ func (s *scanner) part(parent int) delimiter {
 		s.refuse("depth", len(s.open)+1, s.limits.Depth, s.at)
 		return delimiter{}
 	}
-	s.open = append(s.open, level{part: p, boundary: boundary})
+	s.open = append(s.open, level{part: p, boundary: boundary, hash: maphash.Bytes(s.seed, boundary)})
+	s.look()
 	return s.skip()
 }
 
@@ -99,6 +105,7 @@ func (s *scanner) close(from, offset int, properly bool) {
 		}
 	}
 	s.open = s.open[:from]
+	s.look()
 }
 
 // skip reads a preamble or an epilogue, up to and with the delimiter behind it.
@@ -201,26 +208,50 @@ func (s *scanner) delimits(line []byte, start int) delimiter {
 	if len(line) < 3 || line[0] != '-' || line[1] != '-' {
 		return d
 	}
-	plain := bytes.TrimRight(line[2:], " \t\r")
-	last, isLast := bytes.CutSuffix(plain, []byte("--"))
-	longest := 0
-	for i, l := range slices.Backward(s.open) {
-		b := l.boundary
-		switch n := len(b); {
-		case n <= longest:
-		case n == len(plain) && same(b, plain):
-			d.found, d.level, d.last, longest = true, i, false, n
-		case isLast && n == len(last) && same(b, last):
-			d.found, d.level, d.last, longest = true, i, true, n
+	end := len(line)
+	for end > 2 && (line[end-1] == ' ' || line[end-1] == '\t' || line[end-1] == '\r') {
+		end--
+	}
+	plain := line[2:end]
+	if i := s.find(plain); i >= 0 {
+		d.found, d.level = true, i
+		return d
+	}
+	if last, is := bytes.CutSuffix(plain, []byte("--")); is {
+		if i := s.find(last); i >= 0 {
+			d.found, d.level, d.last = true, i, true
 		}
 	}
 	return d
 }
 
-// same compares two texts of one length. Nearly always they are not the same, and
-// their ends show it.
-func same(a, b []byte) bool {
-	return a[0] == b[0] && a[len(a)-1] == b[len(b)-1] && bytes.Equal(a, b)
+// find is the index of the innermost open multipart with this boundary; -1 if
+// there is none. A line that is no delimiter, but looks like one, is told by its
+// hash, however many multiparts are open and however alike their boundaries are.
+func (s *scanner) find(boundary []byte) int {
+	if len(boundary) == 0 || len(boundary) > s.longest {
+		return -1
+	}
+	h := maphash.Bytes(s.seed, boundary)
+	if s.hashes&(1<<(h%64)) == 0 {
+		return -1
+	}
+	for i := len(s.open) - 1; i >= 0; i-- {
+		if l := &s.open[i]; l.hash == h && bytes.Equal(l.boundary, boundary) {
+			return i
+		}
+	}
+	return -1
+}
+
+// look keeps what find needs to know of the open multiparts.
+func (s *scanner) look() {
+	s.hashes, s.longest = 0, 0
+	for i := range s.open {
+		l := &s.open[i]
+		s.hashes |= 1 << (l.hash % 64)
+		s.longest = max(s.longest, len(l.boundary))
+	}
 }
 
 // blank reports whether there is nothing but white space.
