@@ -74,3 +74,24 @@ func BenchmarkDecode(b *testing.B) {
 		})
 	}
 }
+
+func TestUTF7(t *testing.T) {
+	long := strings.Repeat("\u65e5\u672c", 3000)
+	encoded := strings.Repeat("ZeVnLGXlZyxl5WcsZeVnLGXlZyxl5WcsZeVnLGXlZyxl5Wcs", 3000/9+1)
+	for text, want := range map[string]string{
+		"Hi Mom -+Jjo--!":                   "Hi Mom -\u263a-!",
+		"A+ImIDkQ.":                         "A\u2262\u0391.",
+		"+ZeVnLIqe-":                        "\u65e5\u672c\u8a9e",
+		"1 +- 1":                            "1 + 1",
+		"1 + 1":                             "1 + 1",
+		"+":                                 "+",
+		"+2D3eAA":                           "\U0001f600",
+		"+2D0-x":                            "\uFFFDx",
+		"+" + encoded[:4*6000*2/3] + "-":    long,
+		strings.Repeat("a", 4095) + "+AOQ-": strings.Repeat("a", 4095) + "\u00e4",
+	} {
+		if got := convert(utf7{}, text); got != want {
+			t.Errorf("%.40q: %.40q, not %.40q (%d, not %d)", text, got, want, len(got), len(want))
+		}
+	}
+}

@@ -1,10 +1,8 @@
 package charset
 
 import (
-	"bytes"
-	"encoding/base64"
-	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/transform"
@@ -22,86 +20,117 @@ func (utf7) NewEncoder() *encoding.Encoder {
 	return &encoding.Encoder{Transformer: encoding.Nop.NewEncoder()}
 }
 
-// utf7Decoder decodes whole runs: one that is cut off by the end of what there is
-// waits for more, unless it is longer than any that a program writes.
-type utf7Decoder struct{ transform.NopResetter }
+// utf7Decoder decodes octet by octet. Between a plus sign and the first octet that
+// is no base64 digit, digits make units of UTF-16.
+type utf7Decoder struct {
+	shifted bool   // within digits
+	empty   bool   // there was none yet
+	bits    uint32 // of digits that make no unit yet
+	count   uint   // of these bits
+	lead    rune   // first half of a surrogate pair; 0 if there is none
+}
 
-// longestRun is how many octets of one run are decoded at once.
-const longestRun = 4000
+// Reset makes the decoder ready for another text.
+func (d *utf7Decoder) Reset() { *d = utf7Decoder{} }
 
-func (*utf7Decoder) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) {
-	for nSrc < len(src) {
-		size := piece(src[nSrc:])
-		if nSrc+size == len(src) && !atEOF && src[nSrc] == '+' && size < longestRun {
-			return nDst, nSrc, transform.ErrShortSrc
-		}
-		decoded := decode7(string(src[nSrc : nSrc+size]))
-		if len(decoded) > len(dst)-nDst {
+// room is what one octet writes at most: two letters.
+const room = 2 * utf8.UTFMax
+
+// Transform decodes what there is.
+func (d *utf7Decoder) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) {
+	for ; nSrc < len(src); nSrc++ {
+		if len(dst)-nDst < room {
 			return nDst, nSrc, transform.ErrShortDst
 		}
-		nDst += copy(dst[nDst:], decoded)
-		nSrc += size
+		nDst += d.octet(dst[nDst:], src[nSrc])
 	}
-	return nDst, nSrc, nil
+	if !atEOF {
+		return nDst, nSrc, nil
+	}
+	if len(dst)-nDst < room {
+		return nDst, nSrc, transform.ErrShortDst
+	}
+	return nDst + d.unshift(dst[nDst:]), nSrc, nil
 }
 
-// piece is the length of a run at the beginning of src, or of what comes before
-// the first.
-func piece(src []byte) int {
-	limit := min(len(src), longestRun)
-	if src[0] != '+' {
-		if at := bytes.IndexByte(src[:limit], '+'); at > 0 {
-			return at
-		}
-		return limit
+// octet decodes one, and reports how many octets it wrote.
+func (d *utf7Decoder) octet(dst []byte, c byte) int {
+	if !d.shifted && c == '+' {
+		*d = utf7Decoder{shifted: true, empty: true}
+		return 0
 	}
-	for i := 1; i < limit; i++ {
-		if c := src[i]; !isDigit(rune(c)) {
-			if c == '-' {
-				i++
-			}
-			return i
-		}
+	if !d.shifted {
+		dst[0] = c
+		return 1
 	}
-	return limit
+	if v := digit(c); v < 64 {
+		return d.digit(dst, v)
+	}
+	n := d.unshift(dst)
+	if c == '-' {
+		return n // it only ends the digits
+	}
+	dst[n] = c
+	return n + 1
 }
 
-func isDigit(r rune) bool {
-	return r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '+' || r == '/'
+func (d *utf7Decoder) digit(dst []byte, v byte) int {
+	d.empty = false
+	d.bits, d.count = d.bits<<6|uint32(v), d.count+6
+	if d.count < 16 {
+		return 0
+	}
+	d.count -= 16
+	unit := rune(d.bits >> d.count & 0xffff)
+	d.bits &= 1<<d.count - 1
+	return d.unit(dst, unit)
 }
 
-func decode7(text string) string {
-	var b strings.Builder
-	for {
-		before, rest, found := strings.Cut(text, "+")
-		b.WriteString(before)
-		if !found {
-			return b.String()
+// unit writes the letter that a unit of UTF-16 completes.
+func (d *utf7Decoder) unit(dst []byte, unit rune) int {
+	lead := d.lead
+	d.lead = 0
+	if lead != 0 {
+		if r := utf16.DecodeRune(lead, unit); r != utf8.RuneError {
+			return utf8.EncodeRune(dst, r)
 		}
-		end := strings.IndexFunc(rest, func(r rune) bool { return !isDigit(r) })
-		if end < 0 {
-			end = len(rest)
-		}
-		if end == 0 {
-			b.WriteByte('+')
-		}
-		b.WriteString(decode16(rest[:end]))
-		text = strings.TrimPrefix(rest[end:], "-")
+		n := utf8.EncodeRune(dst, utf8.RuneError)
+		return n + d.unit(dst[n:], unit)
 	}
+	if unit >= 0xd800 && unit < 0xdc00 {
+		d.lead = unit
+		return 0
+	}
+	return utf8.EncodeRune(dst, unit)
 }
 
-// decode16 decodes base64 of UTF-16.
-func decode16(digits string) string {
-	if len(digits)%4 == 1 {
-		digits = digits[:len(digits)-1]
+// unshift ends a run of digits. One without any stands for a plus sign.
+func (d *utf7Decoder) unshift(dst []byte) int {
+	n := 0
+	switch {
+	case d.shifted && d.empty:
+		dst[0] = '+'
+		n = 1
+	case d.lead != 0:
+		n = utf8.EncodeRune(dst, utf8.RuneError)
 	}
-	octets, err := base64.RawStdEncoding.DecodeString(digits)
-	if err != nil {
-		return "\uFFFD"
+	*d = utf7Decoder{}
+	return n
+}
+
+// digit is the value of a base64 digit; 64 if it is none.
+func digit(c byte) byte {
+	switch {
+	case c >= 'A' && c <= 'Z':
+		return c - 'A'
+	case c >= 'a' && c <= 'z':
+		return c - 'a' + 26
+	case c >= '0' && c <= '9':
+		return c - '0' + 52
+	case c == '+':
+		return 62
+	case c == '/':
+		return 63
 	}
-	units := make([]uint16, len(octets)/2)
-	for i := range units {
-		units[i] = uint16(octets[2*i])<<8 | uint16(octets[2*i+1])
-	}
-	return string(utf16.Decode(units))
+	return 64
 }
