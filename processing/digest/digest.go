@@ -3,14 +3,19 @@
 // each column its type, what is missing, how many values are distinct, and of
 // numbers and dates the range and the usual figures.
 //
-// What cannot be read is named in the reply beside what could.
+// What cannot be read is named in the reply beside what could. A table is read as
+// it comes out of the mail and never held as a whole: what is kept of it has a
+// bound, and so has what is said of it.
+//
+// The tour: source.go finds out charset and delimiter, table.go goes through the
+// rows, column.go keeps what a column says, cell.go tells numbers and dates from
+// other text, write.go writes it down.
 package digest
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"inreply/email"
@@ -45,6 +50,9 @@ type Digest struct{ config Config }
 // New returns a Digest.
 func New(config Config) *Digest { return &Digest{config} }
 
+// mostTables is how many tables of one mail are told of.
+const mostTables = 10
+
 // finding is what one attachment said, or why it said nothing.
 type finding struct {
 	name  string
@@ -52,22 +60,27 @@ type finding struct {
 	err   error
 }
 
-// Process answers with what the mail's tables say.
+// Process answers with what the mail's tables say. Its error is that of ctx.
 func (d *Digest) Process(ctx context.Context, m *email.Message) (*email.Reply, error) {
 	var findings []finding
+	more := 0
 	for _, a := range m.Attachments {
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("digest %s: %w", a.Name, context.Cause(ctx))
-		}
 		if !isTable(a) {
 			continue
 		}
-		t, err := d.read(a)
+		if len(findings) == mostTables {
+			more++
+			continue
+		}
+		t, err := readTable(ctx, a, d.config)
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("digest %s: %w", a.Name, context.Cause(ctx))
+		}
 		findings = append(findings, finding{name: a.Name, table: t, err: err})
 	}
 	reply := m.Answer()
-	reply.Text = plain(findings)
-	reply.HTML = rich(findings)
+	reply.Text = plain(findings, more)
+	reply.HTML = rich(findings, more)
 	return reply, nil
 }
 
@@ -82,14 +95,4 @@ func isTable(a email.Attachment) bool {
 		return true
 	}
 	return false
-}
-
-func (d *Digest) read(a email.Attachment) (*table, error) {
-	content := a.Open()
-	defer content.Close()
-	raw, err := io.ReadAll(content)
-	if err != nil {
-		return nil, fmt.Errorf("read the attachment: %w", err)
-	}
-	return readTable(text(raw), d.config)
 }

@@ -3,6 +3,7 @@ package digest
 import (
 	"fmt"
 	"html"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -11,20 +12,21 @@ import (
 const nothing = "I found no table in your mail. Attach a .csv or .tsv file and I will tell you what is in it."
 
 // plain is the digest as text.
-func plain(findings []finding) string {
+func plain(findings []finding, more int) string {
 	if len(findings) == 0 {
 		return nothing + "\n"
 	}
 	var b strings.Builder
 	for i, f := range findings {
+		name := shorten(f.name)
 		if i > 0 {
 			b.WriteString("\n")
 		}
 		if f.err != nil {
-			fmt.Fprintf(&b, "%s could not be read: %v\n", f.name, f.err)
+			fmt.Fprintf(&b, "%s could not be read: %v\n", name, f.err)
 			continue
 		}
-		fmt.Fprintf(&b, "%s: %s\n", f.name, f.table.shape())
+		fmt.Fprintf(&b, "%s: %s\n", name, f.table.shape())
 		for _, c := range f.table.columns {
 			fmt.Fprintf(&b, "\n  %s (%s)\n", c.name, c.kind())
 			for _, line := range c.lines() {
@@ -32,11 +34,19 @@ func plain(findings []finding) string {
 			}
 		}
 	}
+	if more > 0 {
+		b.WriteString("\n" + others(more) + "\n")
+	}
 	return b.String()
 }
 
+// others is what is said of tables that are not told of.
+func others(more int) string {
+	return fmt.Sprintf("%s more I did not read: a mail may have %d.", count(more, "table"), mostTables)
+}
+
 // rich is the digest as HTML, with its styles in place, as mail programs want it.
-func rich(findings []finding) string {
+func rich(findings []finding, more int) string {
 	var b strings.Builder
 	b.WriteString(`<!DOCTYPE html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"></head>` +
 		`<body style="font-family:Arial,Helvetica,sans-serif;font-size:15px;color:#222;margin:16px">`)
@@ -44,7 +54,7 @@ func rich(findings []finding) string {
 		b.WriteString("<p>" + nothing + "</p>")
 	}
 	for _, f := range findings {
-		name := html.EscapeString(f.name)
+		name := html.EscapeString(shorten(f.name))
 		if f.err != nil {
 			fmt.Fprintf(&b, `<p><b>%s</b> could not be read: %s</p>`, name, html.EscapeString(f.err.Error()))
 			continue
@@ -53,6 +63,9 @@ func rich(findings []finding) string {
 		for _, c := range f.table.columns {
 			c.rich(&b)
 		}
+	}
+	if more > 0 {
+		b.WriteString("<p>" + others(more) + "</p>")
 	}
 	b.WriteString("</body></html>\n")
 	return b.String()
@@ -87,7 +100,7 @@ func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return figure(float64(n)) + " " + what + "s"
 }
 
 // line is one thing that is told of a column.
@@ -98,31 +111,43 @@ func (c *column) lines() []line {
 	say := func(name, value string) { lines = append(lines, line{name, value}) }
 	switch c.kind() {
 	case "number":
-		f := c.figures()
-		say("total", figure(f.total))
-		say("mean", figure(f.mean))
-		say("range", figure(f.min)+" to "+figure(f.max))
-		say("quartiles", figure(f.quartile)+", "+figure(f.median)+", "+figure(f.upper))
+		say("total", figure(c.total))
+		say("mean", figure(c.total/float64(c.count)))
+		say("range", figure(c.min)+" to "+figure(c.max))
+		q, about := c.quartiles()
+		quartiles := figure(q[0]) + ", " + figure(q[1]) + ", " + figure(q[2])
+		if about {
+			quartiles = "about " + quartiles
+		}
+		say("quartiles", quartiles)
 	case "date":
 		say("span", c.first.Format("2006-01-02")+" to "+c.last.Format("2006-01-02"))
 	}
 	switch {
-	case c.distinct == nil:
-		say("distinct", fmt.Sprintf("more than %d", mostDistinct))
+	case c.over:
+		say("distinct", "more than "+figure(float64(c.hashes)))
 	case len(c.distinct) > 0:
-		say("distinct", strconv.Itoa(len(c.distinct)))
+		say("distinct", figure(float64(len(c.distinct))))
 	}
 	if top := c.top(5); c.kind() == "text" && len(top) > 0 {
 		say("most", strings.Join(top, ", "))
 	}
 	if c.missing > 0 {
-		say("missing", strconv.Itoa(c.missing))
+		say("missing", figure(float64(c.missing)))
 	}
 	return lines
 }
 
-// figure writes a number with marks for thousands and at most two decimals.
+// figure writes a number with marks for thousands and at most two decimals. One
+// that would lose its meaning so is written with an exponent, or with as many
+// decimals as it needs.
 func figure(n float64) string {
+	switch size := math.Abs(n); {
+	case size >= 1e15:
+		return strconv.FormatFloat(n, 'g', 6, 64)
+	case size > 0 && size < 1:
+		return strconv.FormatFloat(n, 'g', 3, 64)
+	}
 	s := strconv.FormatFloat(n, 'f', 2, 64)
 	s = strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 	whole, decimals, _ := strings.Cut(s, ".")
