@@ -155,8 +155,7 @@ func TestHostile(t *testing.T) {
 			took := time.Since(start)
 			runtime.ReadMemStats(&after)
 			breach := ""
-			var e *Error
-			if errors.As(err, &e) {
+			if e, ok := errors.AsType[*Error](err); ok {
 				breach = e.Limit
 			}
 			if breach != h.breach || (err == nil) == (m == nil) {

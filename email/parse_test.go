@@ -16,29 +16,29 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func newParser(t testing.TB) *Parser {
-	t.Helper()
+func newParser(tb testing.TB) *Parser {
+	tb.Helper()
 	p, err := NewParser(Defaults())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return p
 }
 
-func parse(t testing.TB, p *Parser, raw string) *Message {
-	t.Helper()
+func parse(tb testing.TB, p *Parser, raw string) *Message {
+	tb.Helper()
 	m, err := p.Parse(Raw{Bytes: []byte(raw)})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return m
 }
 
-func sample(t testing.TB, name string) string {
-	t.Helper()
+func sample(tb testing.TB, name string) string {
+	tb.Helper()
 	raw, err := os.ReadFile(filepath.Join("testdata", name+".eml"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(raw)
 }
@@ -151,6 +151,7 @@ func TestAttachmentsCostNothingUnread(t *testing.T) {
 	raw := []byte(mailWith(make([]byte, 15<<20)))
 	p := newParser(t)
 	result := testing.Benchmark(func(b *testing.B) {
+		b.Helper()
 		b.ReportAllocs()
 		for b.Loop() {
 			if _, err := p.Parse(Raw{Bytes: raw}); err != nil {
@@ -225,49 +226,49 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func checkMail(t testing.TB, p *Parser, raw []byte) *Message {
-	t.Helper()
+func checkMail(tb testing.TB, p *Parser, raw []byte) *Message {
+	tb.Helper()
 	kept := bytes.Clone(raw)
 	m, err := p.Parse(Raw{Bytes: raw})
 	if !bytes.Equal(kept, raw) {
-		t.Fatal("the octets were changed")
+		tb.Fatal("the octets were changed")
 	}
 	if (m == nil) == (err == nil) {
-		t.Fatalf("message %v and error %v", m, err)
+		tb.Fatalf("message %v and error %v", m, err)
 	}
 	if err != nil {
 		if permanent, ok := err.(interface{ Permanent() bool }); !ok || !permanent.Permanent() {
-			t.Fatalf("not permanent: %v", err)
+			tb.Fatalf("not permanent: %v", err)
 		}
 		return nil
 	}
 	for _, text := range []string{m.Text, m.HTML, m.ReplyText, m.Subject, m.From.Name, m.From.Mailbox} {
 		if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-			t.Fatalf("%q", text)
+			tb.Fatalf("%q", text)
 		}
 	}
 	seen := map[string]bool{}
 	for _, a := range m.Attachments {
 		if unsafeName(a.Name) || !utf8.ValidString(a.RawName+a.ContentType+a.ContentID) || seen[strings.ToLower(a.Name)] {
-			t.Fatalf("%q", a.Name)
+			tb.Fatalf("%q", a.Name)
 		}
 		seen[strings.ToLower(a.Name)] = true
 		n, err := io.Copy(io.Discard, a.Open())
 		if err != nil || n != a.Size || len(a.SHA256()) != 64 {
-			t.Fatalf("%d octets of %d: %v", n, a.Size, err)
+			tb.Fatalf("%d octets of %d: %v", n, a.Size, err)
 		}
 	}
 	for _, d := range m.Defects {
 		if strings.ContainsFunc(d.Code+d.Detail, func(r rune) bool { return r < ' ' || r > '~' }) {
-			t.Fatalf("%+v", d)
+			tb.Fatalf("%+v", d)
 		}
 	}
 	r := m.Answer()
 	if strings.ContainsAny(r.Subject+r.InReplyTo+strings.Join(r.References, ""), "\r\n\x00") || len(r.References) > longestReferences {
-		t.Fatalf("%+v", r)
+		tb.Fatalf("%+v", r)
 	}
 	if m.Automation.IsAuto != (len(m.Automation.Reasons) > 0) {
-		t.Fatalf("%+v", m.Automation)
+		tb.Fatalf("%+v", m.Automation)
 	}
 	return m
 }
