@@ -1,6 +1,7 @@
 package charset
 
 import (
+	"bytes"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -38,11 +39,29 @@ const room = 2 * utf8.UTFMax
 
 // Transform decodes what there is.
 func (d *utf7Decoder) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) {
-	for ; nSrc < len(src); nSrc++ {
+	for nSrc < len(src) {
 		if len(dst)-nDst < room {
 			return nDst, nSrc, transform.ErrShortDst
 		}
-		nDst += d.octet(dst[nDst:], src[nSrc])
+		switch c := src[nSrc]; {
+		case d.shifted && digit(c) < 64:
+			n, m := d.digits(dst[nDst:], src[nSrc:])
+			nDst, nSrc = nDst+n, nSrc+m
+			continue
+		case d.shifted:
+			nDst += d.unshift(dst[nDst:])
+			if c == '-' { // it only ends the digits
+				nSrc++
+			}
+			continue
+		case c == '+':
+			*d = utf7Decoder{shifted: true, empty: true}
+			nSrc++
+			continue
+		}
+		n := plain(src[nSrc:])
+		n = copy(dst[nDst:], src[nSrc:nSrc+n])
+		nDst, nSrc = nDst+n, nSrc+n
 	}
 	if !atEOF {
 		return nDst, nSrc, nil
@@ -53,37 +72,38 @@ func (d *utf7Decoder) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, er
 	return nDst + d.unshift(dst[nDst:]), nSrc, nil
 }
 
-// octet decodes one, and reports how many octets it wrote.
-func (d *utf7Decoder) octet(dst []byte, c byte) int {
-	if !d.shifted && c == '+' {
-		*d = utf7Decoder{shifted: true, empty: true}
-		return 0
+// plain is how many octets stand before the next plus sign.
+func plain(src []byte) int {
+	if n := bytes.IndexByte(src, '+'); n >= 0 {
+		return n
 	}
-	if !d.shifted {
-		dst[0] = c
-		return 1
-	}
-	if v := digit(c); v < 64 {
-		return d.digit(dst, v)
-	}
-	n := d.unshift(dst)
-	if c == '-' {
-		return n // it only ends the digits
-	}
-	dst[n] = c
-	return n + 1
+	return len(src)
 }
 
-func (d *utf7Decoder) digit(dst []byte, v byte) int {
+// digits decodes digits for as long as there are any, and room for what they make.
+func (d *utf7Decoder) digits(dst, src []byte) (nDst, nSrc int) {
 	d.empty = false
-	d.bits, d.count = d.bits<<6|uint32(v), d.count+6
-	if d.count < 16 {
-		return 0
+	bits, count := d.bits, d.count
+	for nSrc < len(src) && len(dst)-nDst >= room {
+		v := digit(src[nSrc])
+		if v >= 64 {
+			break
+		}
+		nSrc++
+		bits, count = bits<<6|uint32(v), count+6
+		if count < 16 {
+			continue
+		}
+		count -= 16
+		unit := rune(bits >> count & 0xffff)
+		if d.lead == 0 && (unit < 0xd800 || unit > 0xdfff) {
+			nDst += utf8.EncodeRune(dst[nDst:], unit)
+			continue
+		}
+		nDst += d.unit(dst[nDst:], unit)
 	}
-	d.count -= 16
-	unit := rune(d.bits >> d.count & 0xffff)
-	d.bits &= 1<<d.count - 1
-	return d.unit(dst, unit)
+	d.bits, d.count = bits, count
+	return nDst, nSrc
 }
 
 // unit writes the letter that a unit of UTF-16 completes.
@@ -118,19 +138,14 @@ func (d *utf7Decoder) unshift(dst []byte) int {
 	return n
 }
 
-// digit is the value of a base64 digit; 64 if it is none.
-func digit(c byte) byte {
-	switch {
-	case c >= 'A' && c <= 'Z':
-		return c - 'A'
-	case c >= 'a' && c <= 'z':
-		return c - 'a' + 26
-	case c >= '0' && c <= '9':
-		return c - '0' + 52
-	case c == '+':
-		return 62
-	case c == '/':
-		return 63
-	}
-	return 64
-}
+// digit is the value of a base64 digit; 64 or more if it is none.
+func digit(c byte) byte { return digits7[c] }
+
+// digits7 has the value of each base64 digit.
+const digits7 = none + none + "@@@@@@@@@@@" + "\x3e" + "@@@" + "\x3f" +
+	"\x34\x35\x36\x37\x38\x39\x3a\x3b\x3c\x3d" + "@@@@@@" +
+	"@" + "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19" + "@@@@@" +
+	"@" + "\x1a\x1b\x1c\x1d\x1e\x1f\x20\x21\x22\x23\x24\x25\x26\x27\x28\x29\x2a\x2b\x2c\x2d\x2e\x2f\x30\x31\x32\x33" + "@@@@@" +
+	none + none + none + none + none + none + none + none
+
+const none = "@@@@@@@@@@@@@@@@"
