@@ -145,13 +145,21 @@ func (m *Message) fromDaemon() bool {
 	return strings.Contains(from, "mailer-daemon") || strings.HasPrefix(strings.TrimLeft(from, `" `), "mail delivery s")
 }
 
+// letter leaves out what programs put between the words of a name.
+func letter(r rune) rune {
+	if r == '-' || r == '_' || r == '.' {
+		return -1
+	}
+	return r
+}
+
 // isRobot reports whether a mailbox is one that nobody reads.
 func isRobot(mailbox string) bool {
 	local := strings.ToLower(mailbox)
 	if at := strings.LastIndexByte(local, '@'); at >= 0 {
 		local = local[:at]
 	}
-	switch strings.NewReplacer("-", "", "_", "", ".", "").Replace(local) {
+	switch strings.Map(letter, local) {
 	case "mailerdaemon", "postmaster", "noreply", "donotreply", "dontreply", "noreplies", "nepasrepondre", "bounce", "bounces", "bounced",
 		"listserv", "majordomo", "mailman", "autoresponder", "autoreply", "maildaemon":
 		return true

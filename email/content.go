@@ -147,7 +147,7 @@ func (c *content) text(part guard.Part, declared string) string {
 	if part.Encoding == guard.Identity {
 		w.write(part.Body.Of(c.raw))
 	} else {
-		w.copy(decoder(c.raw, part))
+		w.copy(decoder(c.raw, part), min(part.Body.Len()+1, 4<<10))
 	}
 	text := c.inUTF8(declared, w.text.String())
 	if w.keep {
@@ -212,8 +212,8 @@ type lineWriter struct {
 	cr   bool // the last octet was CR, and is not written yet
 }
 
-func (w *lineWriter) copy(r io.Reader) {
-	buffer := make([]byte, 4<<10)
+func (w *lineWriter) copy(r io.Reader, piece int) {
+	buffer := make([]byte, piece)
 	for {
 		n, err := r.Read(buffer)
 		w.write(buffer[:n])

@@ -125,7 +125,7 @@ func printable(s string) string {
 // Date is the time that a Date field names; zero if it names none.
 func Date(value string) time.Time {
 	value = strings.TrimSpace(value)
-	if len(value) > 100 {
+	if value == "" || len(value) > 100 {
 		return time.Time{}
 	}
 	if date, err := mail.ParseDate(value); err == nil {
