@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net/url"
 	"regexp"
 	"slices"
@@ -223,14 +222,13 @@ func (c *checker) received(x call) {
 // expire picks one of the last leases, which is ended early. Two processes may
 // then be at the same try of a mail: its last one may dead-letter it in one and
 // answer it in the other.
-func (c *checker) expire(random *rand.Rand) (handle string) {
+func (c *checker) expire(back int) (handle string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := min(8, len(c.leases))
-	if n == 0 {
+	if back >= len(c.leases) {
 		return ""
 	}
-	l := c.leases[len(c.leases)-1-random.IntN(n)]
+	l := c.leases[len(c.leases)-1-back]
 	l.fate.expired = true
 	return l.handle
 }

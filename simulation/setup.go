@@ -92,7 +92,10 @@ func (r *Run) redrive() error {
 
 // expire ends one of the last leases early, whatever its holder believes.
 func (r *Run) expire() error {
-	handle := r.checker.expire(r.random)
+	r.mu.Lock()
+	back := r.random.IntN(8)
+	r.mu.Unlock()
+	handle := r.checker.expire(back)
 	if handle != "" {
 		r.queue(mailQueue).Release(context.Background(), []string{handle})
 	}

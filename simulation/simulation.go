@@ -179,6 +179,7 @@ func (r *Run) depth() string {
 func (r *Run) start() error {
 	r.mu.Lock()
 	r.count++
+	seed := r.random.Uint64()
 	p := &process{name: fmt.Sprintf("p%02d", r.count), done: make(chan struct{})}
 	r.alive = append(r.alive, p)
 	r.mu.Unlock()
@@ -193,7 +194,7 @@ func (r *Run) start() error {
 	}, w, configs.AWS{})
 	// Drawn here and not where they are used, so that the order of goroutines
 	// within a process cannot change what another process draws.
-	random := &source{random: rand.New(rand.NewPCG(r.random.Uint64(), 3))}
+	random := &source{random: rand.New(rand.NewPCG(seed, 3))}
 	parts := inreply.Parts{
 		Logger: zap.New(r.checker.core(p)), Random: random.float, NewID: random.id,
 		Processors: map[string]processing.Processor{"app": &application{run: r, process: p}},

@@ -77,9 +77,12 @@ func TestOn(t *testing.T) {
 
 // TestReplays shows that a seed is a case: it goes the same way every time.
 func TestReplays(t *testing.T) {
+	if replays == 0 {
+		t.Skip("runs without the race detector, which makes it too slow")
+	}
 	for _, seed := range []uint64{3} {
 		first := simulate(t, seed)
-		for range 2 {
+		for range replays {
 			again := simulate(t, seed)
 			if first.Calls != again.Calls || first.Lasted != again.Lasted || fmt.Sprint(first.Faults) != fmt.Sprint(again.Faults) {
 				t.Errorf("seed %d: %d calls in %s with faults %v, and again %d calls in %s with faults %v",

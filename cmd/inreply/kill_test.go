@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ type daemon struct {
 func startDaemon(t *testing.T, binary string, world *local.World) *daemon {
 	t.Helper()
 	d := &daemon{Cmd: exec.Command(binary, "--config", filepath.Join("..", "..", "configs", "local.yaml"))}
-	d.Env = append(os.Environ(),
+	d.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "INREPLY_") }),
 		"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
 		"INREPLY_AWS_ENDPOINT="+world.Endpoint(), "INREPLY_ADMIN_LISTEN=",
 		// So that what a killed process held comes back soon.
