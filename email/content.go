@@ -146,6 +146,7 @@ func (c *content) text(part guard.Part, declared string) string {
 	w.text.Grow(int(max(part.Decoded, int64(part.Body.Len()))))
 	if part.Encoding == guard.Identity {
 		w.write(part.Body.Of(c.raw))
+		w.end()
 	} else {
 		w.copy(decoder(c.raw, part), min(part.Body.Len()+1, 4<<10))
 	}
@@ -153,7 +154,7 @@ func (c *content) text(part guard.Part, declared string) string {
 	if w.keep {
 		text = strings.ReplaceAll(text, "\r\n", "\n")
 	}
-	return strings.ReplaceAll(text, "\x00", "")
+	return withoutZeros(text)
 }
 
 // mostGuesses is for how many texts of a mail the charset is looked for. One look
@@ -221,6 +222,11 @@ func (w *lineWriter) copy(r io.Reader, piece int) {
 			break
 		}
 	}
+	w.end()
+}
+
+// end writes what was kept back.
+func (w *lineWriter) end() {
 	if w.cr {
 		w.text.WriteByte('\r')
 	}
@@ -231,20 +237,39 @@ func (w *lineWriter) write(b []byte) {
 		w.text.Write(b)
 		return
 	}
-	for len(b) > 0 {
-		if w.cr {
-			if b[0] != '\n' {
-				w.text.WriteByte('\r')
-			}
-			w.cr = false
+	if w.cr && len(b) > 0 {
+		if b[0] != '\n' {
+			w.text.WriteByte('\r')
 		}
-		at := bytes.IndexByte(b, '\r')
+		w.cr = false
+	}
+	for {
+		at := bytes.Index(b, []byte("\r\n"))
 		if at < 0 {
-			w.text.Write(b)
-			return
+			break
 		}
 		w.text.Write(b[:at])
-		w.cr = true
 		b = b[at+1:]
 	}
+	if n := len(b); n > 0 && b[n-1] == '\r' {
+		w.cr = true
+		b = b[:n-1]
+	}
+	w.text.Write(b)
+}
+
+// withoutZeros leaves out what no text has, and what some programs take for its
+// end.
+func withoutZeros(text string) string {
+	if strings.IndexByte(text, 0) < 0 {
+		return text
+	}
+	var b strings.Builder
+	b.Grow(len(text))
+	for i := range len(text) {
+		if text[i] != 0 {
+			b.WriteByte(text[i])
+		}
+	}
+	return b.String()
 }
