@@ -111,7 +111,7 @@ type octets int64
 // UnmarshalJSON implements [json.Unmarshaler].
 func (o *octets) UnmarshalJSON(text []byte) error {
 	n, err := strconv.ParseUint(string(text), 10, 63)
-	*o = octets(n) //nolint:gosec // 63 bits
+	*o = octets(n)
 	if err != nil {
 		*o = -1
 	}
@@ -143,16 +143,16 @@ func sendable(text []byte) []byte {
 	return b.Bytes()
 }
 
-// notEvent is the error of a text that announces nothing.
-type notEvent struct{ why string }
+// noEventError is the error of a text that announces nothing.
+type noEventError struct{ why string }
 
-func (e *notEvent) Error() string { return "not an event: " + e.why }
+func (e *noEventError) Error() string { return "not an event: " + e.why }
 
 // Permanent reports that the text will never be an event.
-func (e *notEvent) Permanent() bool { return true }
+func (e *noEventError) Permanent() bool { return true }
 
 func notAnEvent(format string, a ...any) error {
-	return &notEvent{fmt.Sprintf(format, a...)}
+	return &noEventError{fmt.Sprintf(format, a...)}
 }
 
 // fault is what encoding/json found, without the value and without our own names

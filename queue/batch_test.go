@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -97,7 +98,8 @@ func TestEntries(t *testing.T) {
 		"first call fails as a whole": {12, [][]said{nil, ok(0, 1)}, whole(0, 10), 1},
 		"last call fails as a whole":  {12, [][]said{ok(upTo(10)...), nil}, whole(10, 12), 0},
 		"middle call fails as a whole": {
-			23, [][]said{append(ok(0, 1, 3, 4, 5, 6, 7, 8, 9), denied), nil, ok(0, 1, 2)},
+			23,
+			[][]said{append(ok(0, 1, 3, 4, 5, 6, 7, 8, 9), denied), nil, ok(0, 1, 2)},
 			join(map[int]string{2: deniedError}, whole(10, 20)), 2,
 		},
 	}
@@ -141,11 +143,8 @@ func whole(from, below int) map[int]string {
 
 func join(a, b map[int]string) map[int]string {
 	all := map[int]string{}
-	for _, m := range []map[int]string{a, b} {
-		for i, text := range m {
-			all[i] = text
-		}
-	}
+	maps.Copy(all, a)
+	maps.Copy(all, b)
 	return all
 }
 

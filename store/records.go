@@ -142,6 +142,16 @@ func read[R any](ctx context.Context, r *Records, key string) (record R, etag st
 	if err != nil {
 		return record, "", err
 	}
+	// A newer process may have written more than this one would write back.
+	var form struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(content, &form); err != nil {
+		return record, "", fmt.Errorf("read record %s/%s: %w", r.config.Bucket, key, err)
+	}
+	if form.Version != recordVersion {
+		return record, "", fmt.Errorf("read record %s/%s: it is of version %d, and this program knows version %d", r.config.Bucket, key, form.Version, recordVersion)
+	}
 	if err := json.Unmarshal(content, &record); err != nil {
 		return record, "", fmt.Errorf("read record %s/%s: %w", r.config.Bucket, key, err)
 	}
