@@ -7,7 +7,10 @@
 // A reader allocates nothing but itself.
 package transfer
 
-import "io"
+import (
+	"bytes"
+	"io"
+)
 
 // Base64 decodes base64. Octets outside of the alphabet are passed over. Padding
 // ends a run of digits, and another run may follow it.
@@ -133,14 +136,45 @@ func (r *quotedReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// special is where the first octet stands that needs a closer look.
+// special is how many octets stand for themselves, before one that needs a closer
+// look: an equals sign, or white space that may end a line. It looks a short way
+// ahead only, so that a text of nothing else is not read again and again.
 func special(src []byte) int {
-	for i, c := range src {
-		if c == '=' || c == ' ' || c == '\t' {
-			return i
+	const ahead = 256
+	src = src[:min(len(src), ahead)]
+	for at := 0; at < len(src); {
+		line := src[at:]
+		if n := bytes.IndexByte(line, '\n'); n >= 0 {
+			line = line[:n+1]
 		}
+		if n := bytes.IndexByte(line, '='); n >= 0 {
+			return at + n
+		}
+		if n := words(line); n >= 0 {
+			return at + n
+		}
+		at += len(line)
 	}
 	return len(src)
+}
+
+// words is where the white space at the end of a line begins; -1 if there is none.
+func words(line []byte) int {
+	end := len(line)
+	if end > 0 && line[end-1] == '\n' {
+		end--
+	}
+	if end > 0 && line[end-1] == '\r' {
+		end--
+	}
+	n := end
+	for n > 0 && (line[n-1] == ' ' || line[n-1] == '\t') {
+		n--
+	}
+	if n == end {
+		return -1
+	}
+	return n
 }
 
 // white passes over white space at the end of a line, and takes any other as it
