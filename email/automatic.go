@@ -27,7 +27,7 @@ func (c Config) automation(m *Message, parts []guard.Part) Automation {
 	a.because("delivered-to", strings.EqualFold(m.Get("Delivered-To"), "autoresponder"))
 	a.because("exchange-rule", m.ofExchangeRule())
 	a.because("subject", isNotice(m.Subject))
-	a.because("robot-address", slices.ContainsFunc([]string{m.From.Mailbox, m.Sender.Mailbox, m.ReturnPath, barePath(m.Get("Return-Path"))}, isRobot) || m.fromDaemon())
+	a.because("robot-address", isRobot(m.From.Mailbox) || isRobot(m.Sender.Mailbox) || isDaemon(m.ReturnPath) || isDaemon(barePath(m.Get("Return-Path"))) || m.fromDaemon())
 	a.because("own-address", m.From.Mailbox != "" && slices.ContainsFunc(m.Recipients, func(to string) bool { return strings.EqualFold(to, m.From.Mailbox) }))
 	a.because("too-many-received", m.count("Received") > c.MaxReceived)
 	a.because("too-many-references", len(m.References) > c.MaxReferences)
@@ -130,11 +130,11 @@ func isNotice(subject string) bool {
 // notices are how notes begin that programs write, in lower case.
 func notices() []string {
 	return []string{
-		"automatic reply", "auto reply", "auto-reply", "autoreply", "auto response", "autoresponse", "auto:", "out of office", "out of the office", "[auto-reply]",
+		"automatic reply", "auto reply", "auto-reply", "autoreply", "auto response", "autoresponse", "out of office", "out of the office", "[auto-reply]",
 		"automatische antwort", "abwesenheitsnotiz", "automatische abwesenheitsbenachrichtigung", "réponse automatique", "respuesta automática", "resposta automática",
 		"risposta automatica", "automatisch antwoord", "自動応答", "自動返信", "不在通知", "自动答复", "自动回复", "自動回覆",
 		"undelivered mail returned to sender", "undeliverable", "undelivered mail", "delivery status notification", "mail delivery failed", "mail delivery failure",
-		"mail delivery status report", "delivery failure", "delivery notification", "failure notice", "returned mail", "mail system error", "message status", "complaint about message", "loop alert",
+		"mail delivery status report", "delivery failure", "delivery notification", "failure notice", "returned mail", "mail system error", "complaint about message", "loop alert",
 		"unzustellbar", "non remis", "no entregado", "no se puede entregar", "non recapitabile", "onbestelbaar", "配信不能", "無法傳遞", "无法投递",
 	}
 }
@@ -155,19 +155,47 @@ func letter(r rune) rune {
 
 // isRobot reports whether a mailbox is one that nobody reads.
 func isRobot(mailbox string) bool {
-	local := strings.ToLower(mailbox)
-	if at := strings.LastIndexByte(local, '@'); at >= 0 {
-		local = local[:at]
-	}
+	local := localPart(mailbox)
 	switch strings.Map(letter, local) {
-	case "mailerdaemon", "postmaster", "noreply", "donotreply", "dontreply", "noreplies", "nepasrepondre", "bounce", "bounces", "bounced",
-		"listserv", "majordomo", "mailman", "autoresponder", "autoreply", "maildaemon":
+	case "noreply", "donotreply", "dontreply", "noreplies", "nepasrepondre", "bounce", "bounces", "bounced", "autoresponder", "autoreply":
 		return true
 	}
-	for _, beginning := range []string{"owner-", "noreply+", "no-reply+", "mailer-daemon", "bounce-", "bounces-", "bounce+", "bounces+"} {
+	for _, beginning := range []string{"noreply+", "no-reply+", "bounce-", "bounces-", "bounce+", "bounces+"} {
 		if strings.HasPrefix(local, beginning) {
 			return true
 		}
 	}
-	return strings.HasSuffix(local, "-request") || strings.HasSuffix(local, "-owner") || strings.HasSuffix(local, "-bounces")
+	return isDaemon(mailbox)
+}
+
+// isDaemon reports whether a mailbox is that of a mail system or of a list (RFC
+// 3834, section 2). An envelope sender such as bounces+..., on the other hand, says
+// nothing: a person's mail gets one when it is forwarded, or sent by way of a
+// service.
+func isDaemon(mailbox string) bool {
+	local := localPart(mailbox)
+	switch strings.Map(letter, local) {
+	case "mailerdaemon", "maildaemon", "postmaster", "listserv", "majordomo", "mailman":
+		return true
+	}
+	for _, beginning := range []string{"owner-", "mailer-daemon"} {
+		if strings.HasPrefix(local, beginning) {
+			return true
+		}
+	}
+	for _, end := range []string{"-request", "-owner", "-bounces"} {
+		if strings.HasSuffix(local, end) {
+			return true
+		}
+	}
+	return false
+}
+
+// localPart is what stands before the last @, in lower case.
+func localPart(mailbox string) string {
+	local := strings.ToLower(mailbox)
+	if at := strings.LastIndexByte(local, '@'); at >= 0 {
+		local = local[:at]
+	}
+	return local
 }

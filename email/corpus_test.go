@@ -117,7 +117,6 @@ func automaticAmongOrdinary() map[string]string {
 		"error_emails/empty_in_reply_to.eml": "list-id",
 		"thirdparty/014.eml":                 "list-id",
 		// From a mailbox that nobody reads, or by way of one.
-		"error_emails/bad_date_header2.eml":                     "robot-address",
 		"error_emails/content_transfer_encoding_x_uuencode.eml": "robot-address",
 		"error_emails/encoding_madness.eml":                     "robot-address",
 		"plain_emails/raw_email_trailing_dot.eml":               "robot-address",
