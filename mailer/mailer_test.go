@@ -368,7 +368,7 @@ func TestAReplyThatIsTooLarge(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	long := reply("mail-2")
-	long.Text = strings.Repeat("long\n", 3<<20)
+	long.Text = strings.Repeat("long\n", 2300<<10)
 	_, err = m.Send(t.Context(), long)
 	if r, ok := errors.AsType[*refusal](err); !ok || !r.Permanent() {
 		t.Errorf("error %v", err)

@@ -168,7 +168,7 @@ func (p *pace) check(ctx context.Context) error {
 		}
 	}
 	if spent {
-		return &refusal{err: errSpent, outage: true}
+		return &refusal{err: errSpent, outage: true, after: outageFor}
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func TestProcessesShareTheSendRate(t *testing.T) {
 				w.quota.MaxSendRate = 14
 				s := &meter{rate: 14, allowance: 14}
 				w.refuse = s.take
-				const seconds = 300
+				const seconds = 120
 				flood(t, w, processes, seconds*time.Second)
 				share := float64(s.taken) / (14 * seconds)
 				refused := float64(s.refused) / float64(s.taken+s.refused)

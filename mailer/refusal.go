@@ -161,6 +161,10 @@ func (r *refusal) Outage() string {
 	return ""
 }
 
+// outageFor is when a reply is tried again that an outage kept back, where nobody
+// knows better.
+const outageFor = time.Minute
+
 // follow is what follows from an error of SES. An unknown end is waited out: over
 // is when nobody can be asking under the claim any more.
 func follow(c class, err error, over time.Time) *refusal {
@@ -171,7 +175,9 @@ func follow(c class, err error, over time.Time) *refusal {
 	case throttled:
 		r.after = time.Second
 	case spent, paused, down:
-		r.outage = true
+		// Who has been held through more outages than the consumer believes in goes
+		// back to the queue for a while, and still counts no try.
+		r.outage, r.after = true, outageFor
 	case unknown:
 		_, answered := errors.AsType[smithy.APIError](err)
 		r.outage = answered // a 5xx: the next mail would fare no better

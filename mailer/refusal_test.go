@@ -92,8 +92,8 @@ func TestEveryErrorOfSES(t *testing.T) {
 					t.Fatalf("error %v", err)
 				}
 				want := map[class]refusal{
-					refused: {permanent: true}, throttled: {after: time.Second}, spent: {outage: true}, paused: {outage: true},
-					down: {outage: true}, transient: {}, unknown: {after: 40 * time.Second},
+					refused: {permanent: true}, throttled: {after: time.Second}, spent: {outage: true, after: outageFor}, paused: {outage: true, after: outageFor},
+					down: {outage: true, after: outageFor}, transient: {}, unknown: {after: 40 * time.Second},
 				}[c.want]
 				_, answered := errors.AsType[smithy.APIError](c.err)
 				want.outage = want.outage || c.want == unknown && answered

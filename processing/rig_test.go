@@ -114,19 +114,28 @@ func (broken) Process(context.Context, *email.Message) (*email.Reply, error) { r
 
 func newProcessing(t *testing.T, c processing.Config, p *post) (*processing.Processing, *quiet) {
 	t.Helper()
+	q := &quiet{}
+	return withProcessors(t, c, p, q), q
+}
+
+func newProcessingWith(t *testing.T, c processing.Config, m processing.Mailer) *processing.Processing {
+	t.Helper()
+	return withProcessors(t, c, m, &quiet{})
+}
+
+func withProcessors(t *testing.T, c processing.Config, m processing.Mailer, q *quiet) *processing.Processing {
+	t.Helper()
 	parser, err := email.NewParser(email.Defaults())
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := &quiet{}
-	processors := map[string]processing.Processor{
+	handle, err := processing.New(c, parser, map[string]processing.Processor{
 		"echo": echo{}, "quiet": q, "broken": broken{}, "digest": digest.New(digest.Defaults()),
-	}
-	handle, err := processing.New(c, parser, processors, p, zap.NewNop())
+	}, m, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return handle, q
+	return handle
 }
 
 // mail is a mail of Ana's that SES vouches for.
