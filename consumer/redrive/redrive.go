@@ -19,6 +19,7 @@ package redrive
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -92,6 +93,8 @@ type Redrive struct {
 	visibility time.Duration
 	report     Report
 	limit      *rate.Limiter
+	name       string // begins the attempt ids of this run
+	asked      int
 	summary    Summary
 	kept       []*held         // looked at and not moved; given back at the end
 	stuck      map[string]bool // groups with a letter that was refused: what follows it stays too
@@ -109,7 +112,14 @@ func New(source Source, target Target, visibility time.Duration, options Options
 	if options.Rate > 0 {
 		limit = rate.NewLimiter(rate.Limit(options.Rate), 10)
 	}
-	return &Redrive{source: source, target: target, options: options, visibility: max(visibility, 30*time.Second), report: report, limit: limit, stuck: map[string]bool{}}
+	return &Redrive{source: source, target: target, options: options, visibility: max(visibility, 30*time.Second), report: report, limit: limit, stuck: map[string]bool{}, name: rand.Text()}
+}
+
+// nextAttempt is the id of one logical receive: the same id twice would bring the
+// same messages twice.
+func (r *Redrive) nextAttempt() string {
+	r.asked++
+	return fmt.Sprintf("%s-%d", r.name, r.asked)
 }
 
 // Run moves until nothing is left to move, or ctx ends. It stops between
@@ -145,7 +155,7 @@ func (r *Redrive) collect(ctx context.Context) ([]*held, error) {
 	for len(round) < inHand && ctx.Err() == nil && !r.full() {
 		r.keep(ctx, round)
 		asked := time.Now()
-		messages, err := r.source.Receive(ctx, queue.Receive{Max: 10, Wait: time.Second, Visibility: r.visibility, Attempt: fmt.Sprintf("redrive-%d", asked.UnixNano())})
+		messages, err := r.source.Receive(ctx, queue.Receive{Max: 10, Wait: time.Second, Visibility: r.visibility, Attempt: r.nextAttempt()})
 		if err != nil && ctx.Err() == nil {
 			r.giveBack(round)
 			return nil, fmt.Errorf("receive dead letters: %w", err)
