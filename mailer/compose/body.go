@@ -71,7 +71,11 @@ func (c *composer) rich(r *email.Reply, inline []part) {
 // an = is followed by two digits and base64 has none but at its end.
 func (c *composer) multipart(kind string, write func(next func())) {
 	boundary := "=_" + kind + "_" + c.boundary
-	c.parameters("Content-Type", "multipart/"+kind, []parameter{{"boundary", boundary}})
+	params := []parameter{{"boundary", boundary}}
+	if kind == "related" { // whose first part must be named (RFC 2387, section 3.1)
+		params = append(params, parameter{"type", "text/html"})
+	}
+	c.parameters("Content-Type", "multipart/"+kind, params)
 	write(func() { c.out = append(c.out, "\r\n--"+boundary+"\r\n"...) })
 	c.out = append(c.out, "\r\n--"+boundary+"--\r\n"...)
 }
