@@ -138,6 +138,7 @@ func (s *stage) runPeer(ctx context.Context, peer string) (measured, error) {
 	if err != nil {
 		return m, fmt.Errorf("find this program: %w", err)
 	}
+	//nolint:gosec // it is this program
 	child := exec.CommandContext(ctx, self, "-peer", peer, "-endpoint", s.endpoint, "-url", s.world.SQS.URL(queueName),
 		"-dead", s.world.SQS.URL(deadName), "-visibility", w.visibility.String())
 	child.Stderr = os.Stderr

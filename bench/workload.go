@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -202,18 +203,17 @@ func commonColumns() []column {
 }
 
 func (w workload) heading() string {
-	head, line := "| peer |", "| --- |"
+	heads := []string{"peer"}
 	for _, c := range w.columns {
-		head += " " + c.head + " |"
-		line += " --- |"
+		heads = append(heads, c.head)
 	}
-	return head + "\n" + line + "\n"
+	return "| " + strings.Join(heads, " | ") + " |\n|" + strings.Repeat(" --- |", len(heads)) + "\n"
 }
 
 func (w workload) row(peer string, m measured) string {
-	row := "| " + peer + " |"
+	cells := []string{peer}
 	for _, c := range w.columns {
-		row += " " + c.of(m) + " |"
+		cells = append(cells, c.of(m))
 	}
-	return row + "\n"
+	return "| " + strings.Join(cells, " | ") + " |\n"
 }
