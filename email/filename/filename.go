@@ -21,10 +21,10 @@ func Safe(name, mediaType string, number int) string {
 	name = path.Base(strings.ReplaceAll(strings.ToValidUTF8(name, "_"), `\`, "/"))
 	name = strings.Map(safe, name)
 	name = strings.TrimLeft(strings.Trim(strings.Join(strings.Fields(name), " "), " ."), "-~ .")
+	name = shortened(name)
 	if strings.Trim(name, "_ .-") == "" {
 		return fmt.Sprintf("part-%d%s", number, Extension(mediaType))
 	}
-	name = shortened(name)
 	if device(name) {
 		return "_" + name
 	}
