@@ -152,6 +152,12 @@ func TestAnObjectReachesItsProcessorUnread(t *testing.T) {
 	if len(p.sent) != 0 {
 		t.Error("an object was answered")
 	}
+	// One that is not of the size that its route asks for is read no more than others.
+	c.Routes[1].MaxKiB = 1
+	handle, _ = newProcessing(t, c, p)
+	if outcome, err := handle.Handle(t.Context(), email.Raw{Object: o}); err != nil || outcome.Kind != email.Silent {
+		t.Errorf("%+v, %v", outcome, err)
+	}
 	for key, want := range map[string]bool{"inbound/1": true, "drop/a.pdf": false, "elsewhere": false} {
 		if got := handle.Reads(email.Object{Bucket: "mail", Key: key}); got != want {
 			t.Errorf("%s: read %v, want %v", key, got, want)
