@@ -30,9 +30,16 @@ type Considered struct {
 // mail's route if it may, and nothing else outside of itself: no record is read,
 // so what the caps say is not known. Its error is that of the parser or of the
 // processor; the Explanation is filled as far as it had come.
+//
+// A mail without bucket and key is a file that is in S3 nowhere yet; it is taken to
+// lie wherever a route looks.
 func (p *Processing) Explain(ctx context.Context, raw email.Raw) (Explanation, error) {
-	if r, mail := p.forObject(raw.Object); r != nil || !mail {
-		return p.explainObject(r, raw.Object), nil
+	if stored(raw.Object) {
+		if r, mail := p.forObject(raw.Object); r != nil || !mail {
+			return p.explainObject(r, raw.Object), nil
+		}
+	} else {
+		raw.Object.Size = int64(len(raw.Bytes))
 	}
 	m, err := p.parser.Parse(raw)
 	if err != nil {

@@ -280,12 +280,12 @@ func TestExplain(t *testing.T) {
 	c.Routes = []processing.Route{
 		{Name: "boss", Sender: "boss@example.com", Processor: "echo"},
 		{Name: "files", Kind: "object", Prefix: "drop/", Processor: "quiet"},
-		{Name: "data", Recipient: "data@inreply.example", Processor: "echo"},
+		{Name: "data", Recipient: "data@inreply.example", Prefix: "inbound/", Processor: "echo"},
 	}
 	p := newPost()
 	handle, _ := newProcessing(t, c, p)
 	file := mail(1, "Subject: Totals\n")
-	file.Receipt = nil // as it lies on a disk
+	file.Receipt, file.Object = nil, email.Object{} // as it lies on a disk
 	tagged := mail(2, "Subject: Totals\n")
 	tagged.Receipt.Recipients = []string{"data+q3@inreply.example"}
 	robot := mail(3, "Auto-Submitted: auto-generated\n")
@@ -305,7 +305,7 @@ func TestExplain(t *testing.T) {
 		"a mail with a tag": {tagged, []string{"tag          q3", "policy       allows an answer", "end          answered\n", "You wrote: Hello"}},
 		"a robot":           {robot, []string{"automatic    auto-submitted", "end          silent: automatic: a program wrote it (auto-submitted)"}},
 		"no route":          {elsewhere, []string{"route        data: no, no recipient is data@inreply.example", "end          silent: no-route: no route takes it"}},
-		"an object":         {object, []string{"object       mail/drop/a.pdf, 12 octets", "route        files: takes it", "route        data: no, another one takes it", "end          processed: an object"}},
+		"an object":         {object, []string{"object       mail/drop/a.pdf, 12 octets", "route        files: takes it", "route        data: no, its key does not begin with inbound/", "end          processed: an object"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			explanation, err := handle.Explain(t.Context(), e.raw)

@@ -88,6 +88,9 @@ func (p *Processing) match(m *email.Message) *route {
 
 // elsewhere says why an object does not lie where the route looks.
 func (r *route) elsewhere(o email.Object) string {
+	if !stored(o) {
+		return ""
+	}
 	if r.Bucket != "" && o.Bucket != r.Bucket {
 		return "it is not in bucket " + r.Bucket
 	}
@@ -96,6 +99,9 @@ func (r *route) elsewhere(o email.Object) string {
 	}
 	return ""
 }
+
+// stored reports whether an object is known to lie somewhere.
+func stored(o email.Object) bool { return o.Bucket != "" || o.Key != "" }
 
 // sized says why an object is not of the size that the route asks for.
 func (r *route) sized(o email.Object) string {
