@@ -113,6 +113,7 @@ func newProcessing(config configs.Config, clients Clients, records *store.Record
 	if err != nil {
 		return nil, fmt.Errorf("make the parser: %w", err)
 	}
+	config.Mailer.MarkKey = config.Email.MarkKey
 	sender, err := mailer.New(config.Mailer, clients.SES, records, parts.NewID, parts.Logger.Named("mailer"))
 	if err != nil {
 		return nil, fmt.Errorf("make the mailer: %w", err)

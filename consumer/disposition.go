@@ -130,7 +130,9 @@ func (c *Consumer) try(ctx context.Context, l *lease) (result Result, err error)
 func (c *Consumer) settle(ctx context.Context, l *lease, result Result, err error) (slot bool) {
 	if l.buried != nil {
 		l.cancel(nil)
-		return c.bury(l)
+		slot = c.bury(l)
+		c.endBurialProbe(l.group)
+		return slot
 	}
 	c.mu.Lock()
 	took := time.Since(l.started)

@@ -115,6 +115,10 @@ func (c *Consumer) begin(g *group) (*lease, context.Context) {
 // leave gives the slot of g back. c.mu is held.
 func (c *Consumer) leave(g *group) {
 	c.running--
+	// A probe that lost its lease before its turn has shown nothing.
+	if g.probe && !c.stopping {
+		c.probeAllLater()
+	}
 	c.rest(g)
 	switch {
 	case len(g.run) == 0:

@@ -43,6 +43,9 @@ func (c *Consumer) hold(l *lease, name string) (slot bool) {
 
 // probeLater tries the dependency again after its pause. c.mu is held.
 func (c *Consumer) probeLater(o *outage) {
+	if o.timer != nil {
+		o.timer.Stop()
+	}
 	o.timer = time.AfterFunc(c.jittered(o.pause), func() { c.probe(o) })
 }
 
@@ -94,6 +97,12 @@ func (c *Consumer) probed(messages []queue.Message) {
 			return
 		}
 	}
+	c.probeAllLater()
+}
+
+// probeAllLater goes on probing after a probe that has shown nothing. c.mu is
+// held.
+func (c *Consumer) probeAllLater() {
 	for _, name := range sortedKeys(c.outages) {
 		c.probeLater(c.outages[name])
 	}
@@ -134,5 +143,15 @@ func (c *Consumer) endOutage(o *outage) {
 		}
 		g.run[0].held++
 		c.makeReady(g)
+	}
+}
+
+// endBurialProbe goes on probing after a probe that only sent a dead letter.
+func (c *Consumer) endBurialProbe(g *group) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if g.probe && !c.stopping {
+		g.probe = false
+		c.probeAllLater()
 	}
 }
