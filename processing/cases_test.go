@@ -23,7 +23,8 @@ import (
 // The cases in testdata are what this package does, for everybody to read and to
 // add to. Each file tells in its first lines what it is about, and goes on with:
 //
-//	-- settings --      the section "processing", as in the settings file
+//	-- settings --      the section "processing", as in the settings file; where it
+//	                    says nothing there are no caps
 //	-- 1.eml --         a mail; the first line may say how SES took it in, as
 //	                    "ses: from=<> to=a@x,b@y spam=FAIL dmarc=GRAY"
 //	-- 1.want --        how it ends: "answered by ROUTE to MAILBOX", or
@@ -52,7 +53,7 @@ func TestCases(t *testing.T) {
 func runCase(t *testing.T, archive *txtar.Archive) {
 	t.Helper()
 	p := newPost()
-	c := processing.Defaults()
+	c := echoing(func(*processing.Config) {})
 	var handle *processing.Processing
 	var got string
 	mails := 0

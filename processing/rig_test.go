@@ -151,8 +151,10 @@ func mail(n int, header string) email.Raw {
 	}
 }
 
+// echoing are settings with one route and no caps, but for what is changed.
 func echoing(change func(*processing.Config)) processing.Config {
 	c := processing.Defaults()
+	c.Policy = processing.Policy{Trust: "dmarc"}
 	c.Routes = []processing.Route{{Name: "all", Processor: "echo"}}
 	change(&c)
 	return c
