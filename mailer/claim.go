@@ -26,11 +26,17 @@ type knowledge struct {
 // longestKnown is how many mails are known of at most.
 const longestKnown = 10_000
 
+// remember keeps what is known of a mail. That its reply is out outweighs what
+// another handler of the same mail knows of a claim that it never used.
 func (m *Mailer) remember(mail string, k knowledge) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ok := m.known[mail]; !ok {
+	before, ok := m.known[mail]
+	if !ok {
 		m.recent = append(m.recent, mail)
+	}
+	if before.sent.ID != "" && k.sent.ID == "" {
+		return
 	}
 	m.known[mail] = k
 	if len(m.recent) > longestKnown {
@@ -44,6 +50,15 @@ func (m *Mailer) recall(mail string) (knowledge, bool) {
 	defer m.mu.Unlock()
 	k, ok := m.known[mail]
 	return k, ok
+}
+
+// forgetUnsent forgets a claim that was given up.
+func (m *Mailer) forgetUnsent(mail string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.known[mail].sent.ID == "" {
+		delete(m.known, mail)
+	}
 }
 
 func (m *Mailer) forget(mail string) {
@@ -134,7 +149,7 @@ func (m *Mailer) abandon(ctx context.Context, mail string, c claim) {
 		free.Token, free.Until = "", time.Time{}
 		_, err := m.records.ReplaceMail(ctx, mail, c.etag, free)
 		if err == nil {
-			m.forget(mail)
+			m.forgetUnsent(mail)
 			return
 		}
 		if !errors.Is(err, store.ErrChanged) {
@@ -146,7 +161,7 @@ func (m *Mailer) abandon(ctx context.Context, mail string, c claim) {
 			return
 		}
 		if found.Token != c.record.Token {
-			m.forget(mail)
+			m.forgetUnsent(mail)
 			return
 		}
 		c = claim{found, etag}
