@@ -150,6 +150,7 @@ func files() map[string]want {
 		"names-twice":                   fault(`it has the name "key" twice in one object`),
 		"names-twice-but-for-case":      fault(`it has the name "KEY" twice in one object`),
 		"names-twice-in-a-kelvin-sign":  fault("twice in one object"),
+		"names-twice-in-a-long-s":       fault("twice in one object"),
 		"names-twice-escaped":           fault(`it has the name "key" twice in one object`),
 		"names-twice-in-an-envelope":    fault(`it has the name "key" twice in one object`),
 		"s3-key-that-xml-refuses":       created(keyed("inbound/\uFFFE\uFFFF")),

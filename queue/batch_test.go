@@ -214,28 +214,31 @@ func TestEntryError(t *testing.T) {
 func TestSizes(t *testing.T) {
 	const kib = 1 << 10
 	tests := map[string]struct {
-		kib      []int
+		octets   []int
 		attached int   // octets of an attribute's value
 		sent     []int // entries per call to SQS
 		post     []int // entries per call to SNS
 		tooLong  map[string][]int
 	}{
-		"small":             {[]int{1, 1, 1}, 0, []int{3}, []int{3}, nil},
-		"twelve small":      {[]int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 0, []int{10, 2}, []int{10, 2}, nil},
-		"just as much":      {[]int{128, 128, 256}, 0, []int{3}, []int{2, 1}, nil},
-		"a little more":     {[]int{128, 129, 127}, 0, []int{3}, []int{1, 2}, nil},
-		"one too long":      {[]int{1, 300, 1}, 0, []int{3}, []int{1, 1}, map[string][]int{"publish": {1}}},
-		"too long for both": {[]int{1, 1025, 1, 1}, 0, []int{1, 2}, []int{1, 2}, map[string][]int{"publish": {1}, "send": {1}}},
-		"only too long":     {[]int{2000}, 0, nil, nil, map[string][]int{"publish": {0}, "send": {0}}},
-		"with attributes":   {[]int{128, 128, 256}, 2, []int{3}, []int{1, 1}, map[string][]int{"publish": {2}}},
-		"a full mebibyte":   {[]int{512, 512, 1}, 0, []int{2, 1}, []int{1}, map[string][]int{"publish": {0, 1}}},
+		"small":             {[]int{kib, kib, kib}, 0, []int{3}, []int{3}, nil},
+		"twelve small":      {[]int{kib, kib, kib, kib, kib, kib, kib, kib, kib, kib, kib, kib}, 0, []int{10, 2}, []int{10, 2}, nil},
+		"just as much":      {[]int{128 * kib, 128 * kib, 256 * kib}, 0, []int{3}, []int{2, 1}, nil},
+		"a little more":     {[]int{128 * kib, 129 * kib, 127 * kib}, 0, []int{3}, []int{1, 2}, nil},
+		"one octet more":    {[]int{128 * kib, 128*kib + 1}, 0, []int{2}, []int{1, 1}, nil},
+		"longest":           {[]int{256 * kib, 1}, 0, []int{2}, []int{1, 1}, nil},
+		"one octet longer":  {[]int{256*kib + 1, 1}, 0, []int{2}, []int{1}, map[string][]int{"publish": {0}}},
+		"one too long":      {[]int{kib, 300 * kib, kib}, 0, []int{3}, []int{1, 1}, map[string][]int{"publish": {1}}},
+		"too long for both": {[]int{kib, 1025 * kib, kib, kib}, 0, []int{1, 2}, []int{1, 2}, map[string][]int{"publish": {1}, "send": {1}}},
+		"only too long":     {[]int{2000 * kib}, 0, nil, nil, map[string][]int{"publish": {0}, "send": {0}}},
+		"with attributes":   {[]int{128 * kib, 128 * kib, 256 * kib}, 2, []int{3}, []int{1, 1}, map[string][]int{"publish": {2}}},
+		"a full mebibyte":   {[]int{512 * kib, 512 * kib, kib}, 0, []int{2, 1}, []int{1}, map[string][]int{"publish": {0, 1}}},
 	}
 	for name, test := range tests {
 		for _, verb := range []string{"send", "publish"} {
 			t.Run(verb+"/"+name, func(t *testing.T) {
 				var messages []queue.Outgoing
-				for i, n := range test.kib {
-					m := queue.Outgoing{Body: strings.Repeat("x", n*kib), Group: "g", DeduplicationID: fmt.Sprint(i)}
+				for i, n := range test.octets {
+					m := queue.Outgoing{Body: strings.Repeat("x", n), Group: "g", DeduplicationID: fmt.Sprint(i)}
 					if test.attached > 0 {
 						m.Attributes = map[string]string{"a": strings.Repeat("v", test.attached)}
 					}

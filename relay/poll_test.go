@@ -124,9 +124,13 @@ func TestIntakeMissing(t *testing.T) {
 func TestStopFinishes(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		t := r.t
-		r.tops.top = func(context.Context, string) ([]byte, error) {
-			time.Sleep(5 * time.Second)
-			return nil, nil
+		r.tops.top = func(ctx context.Context, _ string) ([]byte, error) {
+			select {
+			case <-time.After(5 * time.Second):
+				return nil, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
 		}
 		first := r.intake.put(notice("inbound/a"))[0]
 		stop := r.run()
