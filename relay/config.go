@@ -32,7 +32,7 @@ type Config struct {
 // Defaults are the settings where the file says nothing.
 func Defaults() Config {
 	return Config{
-		Group: GroupSender, Concurrency: 8, Poll: 20 * time.Second,
+		Group: GroupSender, Concurrency: 32, Poll: 20 * time.Second,
 		PollGrace: 21 * time.Second, Deadline: 25 * time.Second,
 	}
 }
