@@ -241,6 +241,28 @@ type Message struct {
 	Verdicts    Verdicts
 	Automation  Automation
 	Defects     []Defect
+
+	Announced time.Time // as in Raw
+	Try       int       // as in Raw
+
+	Route  Route  // the route that it took; zero before it has one
+	Permit Permit // whether it may be answered; zero before that is known
+}
+
+// Route is the route that a mail or an object took, as its processor sees it.
+type Route struct {
+	Name     string
+	Tag      string            // behind the plus of the recipient (RFC 5233); empty if there is none
+	Captures map[string]string // what the named groups of the route's subject matched; nil if it has none
+}
+
+// Permit says whether a mail may be answered. A processor that runs without one
+// (the route processes what it may not answer) is heard, and nothing is sent.
+type Permit struct {
+	Allowed bool
+	Reason  string  // why not; empty if it may
+	To      Address // who would get the reply
+	Largest int64   // octets of the whole reply, encoded, at most
 }
 
 // Attachment is one file in a mail, decoded when somebody reads it.
