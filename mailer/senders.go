@@ -63,6 +63,9 @@ func (m *Mailer) Owns(mailbox string) bool {
 	return false
 }
 
+// Largest is how many octets a whole reply may have, encoded.
+func (m *Mailer) Largest() int64 { return longestMail }
+
 // Suppress has nobody write to an address for a time that the settings give for
 // the reason: "bounced" or "complained". A suppression that lasts longer stays.
 func (m *Mailer) Suppress(ctx context.Context, address, reason string) error {

@@ -131,7 +131,9 @@ func handleCase(t *testing.T, handle *processing.Processing, p *post, raw email.
 func caseMail(t *testing.T, n int, text []byte) email.Raw {
 	t.Helper()
 	raw := email.Raw{
-		Object: email.Object{Bucket: "mail", Key: fmt.Sprintf("inbound/%d", n), ETag: "e"},
+		Object:    email.Object{Bucket: "mail", Key: fmt.Sprintf("inbound/%d", n), ETag: "e"},
+		Announced: time.Date(2026, time.October, 1, 7, 12, 50, 0, time.UTC),
+		Try:       2,
 		Receipt: &email.Receipt{
 			MailFrom: "ana@example.com", Recipients: []string{"data@inreply.example"},
 			Verdicts: email.Verdicts{Spam: email.Pass, Virus: email.Pass, SPF: email.Pass, DKIM: email.Pass, DMARC: email.Pass},

@@ -60,7 +60,8 @@ func (p *Processing) Explain(ctx context.Context, raw email.Raw) (Explanation, e
 		}
 		return e, nil
 	}
-	e.Route, e.Tag = r.Name, r.tag(m)
+	m.Route = r.taken(m)
+	e.Route, e.Tag = r.Name, m.Route.Tag
 	why := p.forbids(r.policy, m)
 	e.Policy = why.String()
 	e.Trusted = why.code == Unauthenticated && unseen(m.Verdicts)
@@ -79,6 +80,11 @@ func (p *Processing) explainReply(ctx context.Context, r *route, why silence, e 
 	if forbidden && !e.Trusted && !r.Unanswered {
 		e.End = "silent: " + why.String()
 		return nil
+	}
+	if e.Trusted {
+		e.Message.Permit = p.permitted(r, e.Message, silence{})
+	} else {
+		e.Message.Permit = p.permitted(r, e.Message, why)
 	}
 	reply, err := r.processor.Process(ctx, e.Message)
 	if err != nil {

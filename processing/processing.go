@@ -42,10 +42,11 @@ type Processor interface {
 }
 
 // Sender sends a reply, at most once per mail, and knows the mailboxes that it
-// sends from.
+// sends from, and how many octets a whole reply may have.
 type Sender interface {
 	Send(ctx context.Context, r *email.Reply) (email.Sent, error)
 	Owns(mailbox string) bool
+	Largest() int64
 }
 
 // Book is what is remembered of those who were answered. Recall returns the zero
@@ -93,7 +94,7 @@ func New(config Config, parser Parser, processors map[string]Processor, mailer M
 // Handle sees one mail, or one object that is none, through.
 func (p *Processing) Handle(ctx context.Context, raw email.Raw) (email.Outcome, error) {
 	if r, mail := p.forObject(raw.Object); r != nil {
-		return p.handOn(ctx, r, raw.Object)
+		return p.handOn(ctx, r, raw)
 	} else if !mail {
 		return silent(email.Outcome{}, silence{NoRoute, "it lies where no route looks"}), nil
 	}
@@ -110,7 +111,7 @@ func (p *Processing) Handle(ctx context.Context, raw email.Raw) (email.Outcome, 
 	if r == nil {
 		return p.unrouted(outcome)
 	}
-	outcome.Route = r.Name
+	outcome.Route, m.Route = r.Name, r.taken(m)
 	h, why, err := p.permit(ctx, r, m)
 	if err != nil {
 		return outcome, err
@@ -118,11 +119,12 @@ func (p *Processing) Handle(ctx context.Context, raw email.Raw) (email.Outcome, 
 	if why != (silence{}) && !r.Unanswered {
 		return silent(outcome, why), nil
 	}
+	m.Permit = p.permitted(r, m, why)
 	reply, err := r.processor.Process(ctx, m)
 	if err != nil {
 		return outcome, fmt.Errorf("process by route %s: %w", r.Name, err)
 	}
-	p.log.Debug("processed", zap.String("mail", m.ID), zap.String("route", r.Name), zap.String("tag", r.tag(m)), zap.Bool("reply", reply != nil))
+	p.log.Debug("processed", zap.String("mail", m.ID), zap.String("route", r.Name), zap.String("tag", m.Route.Tag), zap.Bool("reply", reply != nil))
 	switch {
 	case why != (silence{}):
 		outcome.Kind, outcome.Reason = email.Processed, why.String()
@@ -147,6 +149,14 @@ func (p *Processing) permit(ctx context.Context, r *route, m *email.Message) (*h
 	return h, why, err
 }
 
+// permitted is what the policy said, as the processor sees it.
+func (p *Processing) permitted(r *route, m *email.Message, why silence) email.Permit {
+	if why != (silence{}) {
+		return email.Permit{Reason: why.String()}
+	}
+	return email.Permit{Allowed: true, To: r.policy.recipient(m), Largest: p.mailer.Largest()}
+}
+
 // answer sends a reply, if there is still a place for it.
 func (p *Processing) answer(ctx context.Context, r *route, m *email.Message, h *history, reply *email.Reply, outcome email.Outcome) (email.Outcome, error) {
 	r.address(reply, m)
@@ -165,15 +175,19 @@ func (p *Processing) answer(ctx context.Context, r *route, m *email.Message, h *
 	return outcome, nil
 }
 
+// unaddressed is why an object that is no mail is not answered.
+const unaddressed = "object: nobody is to be answered"
+
 // handOn has an object that is no mail processed.
-func (p *Processing) handOn(ctx context.Context, r *route, o email.Object) (email.Outcome, error) {
+func (p *Processing) handOn(ctx context.Context, r *route, raw email.Raw) (email.Outcome, error) {
 	outcome := email.Outcome{Route: r.Name}
-	reply, err := r.processor.Process(ctx, &email.Message{ID: o.ID(), Object: o})
+	m := r.object(raw)
+	reply, err := r.processor.Process(ctx, m)
 	if err != nil {
 		return outcome, fmt.Errorf("process by route %s: %w", r.Name, err)
 	}
-	p.log.Debug("processed", zap.String("mail", o.ID()), zap.String("route", r.Name), zap.Bool("reply", reply != nil))
-	outcome.Kind, outcome.Reason = email.Processed, "object: nobody is to be answered"
+	p.log.Debug("processed", zap.String("mail", m.ID), zap.String("route", r.Name), zap.Bool("reply", reply != nil))
+	outcome.Kind, outcome.Reason = email.Processed, unaddressed
 	return outcome, nil
 }
 

@@ -165,6 +165,53 @@ func TestAnObjectReachesItsProcessorUnread(t *testing.T) {
 	}
 }
 
+// A processor knows before it answers whether anybody would hear it, who, and how
+// much that one would be sent.
+func TestAProcessorKnowsWhetherItMayAnswer(t *testing.T) {
+	c := echoing(func(c *processing.Config) {
+		c.Policy.ReplyTo = true
+		c.Routes = []processing.Route{
+			{Name: "files", Kind: "object", Prefix: "drop/", Processor: "quiet"},
+			{Name: "all", Prefix: "inbound/", Unanswered: true, Processor: "quiet"},
+		}
+	})
+	announced := time.Date(2026, time.October, 1, 7, 12, 50, 0, time.UTC)
+	robot := mail(1, "Auto-Submitted: auto-generated\n")
+	person := mail(2, "Reply-To: Desk <desk@example.com>\n")
+	file := email.Raw{Object: email.Object{Bucket: "mail", Key: "drop/a.pdf", ETag: "e"}, Announced: announced, Try: 3}
+	for name, e := range map[string]struct {
+		raw  email.Raw
+		want email.Permit
+	}{
+		"a robot":   {robot, email.Permit{Reason: "automatic: a program wrote it (auto-submitted)"}},
+		"a person":  {person, email.Permit{Allowed: true, To: email.Address{Name: "Desk", Mailbox: "desk@example.com"}, Largest: 10 << 20}},
+		"an object": {file, email.Permit{Reason: "object: nobody is to be answered"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			handle, quiet := newProcessing(t, c, newPost())
+			e.raw.Announced, e.raw.Try = announced, 3
+			if _, err := handle.Handle(t.Context(), e.raw); err != nil || len(quiet.took) != 1 {
+				t.Fatalf("%v, %d taken", err, len(quiet.took))
+			}
+			m := quiet.took[0]
+			if m.Permit != e.want {
+				t.Errorf("permit %+v, want %+v", m.Permit, e.want)
+			}
+			if m.Route.Name == "" || m.Try != 3 || !m.Announced.Equal(announced) {
+				t.Errorf("route %+v, try %d, announced %s", m.Route, m.Try, m.Announced)
+			}
+			// What is explained is told too.
+			handle, quiet = newProcessing(t, c, newPost())
+			if _, err := handle.Explain(t.Context(), e.raw); err != nil {
+				t.Fatal(err)
+			}
+			if len(quiet.took) == 1 && quiet.took[0].Permit != e.want {
+				t.Errorf("explained to the processor with permit %+v, want %+v", quiet.took[0].Permit, e.want)
+			}
+		})
+	}
+}
+
 // A reply that could not be sent has used its place, but a second try of the same
 // mail uses the same one.
 func TestASecondTryUsesTheSamePlace(t *testing.T) {

@@ -55,6 +55,8 @@ func (p *post) Owns(mailbox string) bool {
 	return strings.EqualFold(mailbox, "data@inreply.example") || strings.EqualFold(mailbox, "ask@inreply.example")
 }
 
+func (p *post) Largest() int64 { return 10 << 20 }
+
 func (p *post) Recall(_ context.Context, address string) (store.SenderRecord, string, error) {
 	p.wait()
 	p.mu.Lock()
@@ -105,6 +107,16 @@ func (q *quiet) Process(_ context.Context, m *email.Message) (*email.Reply, erro
 	return nil, nil
 }
 
+// telling answers with what a processor is told beside the mail.
+type telling struct{ told []*email.Message }
+
+func (p *telling) Process(_ context.Context, m *email.Message) (*email.Reply, error) {
+	p.told = append(p.told, m)
+	r := m.Answer()
+	r.Text = fmt.Sprintf("route %s, tag %q, captures %q, try %d, announced %s\n", m.Route.Name, m.Route.Tag, m.Route.Captures, m.Try, m.Announced.UTC().Format(time.RFC3339))
+	return r, nil
+}
+
 var errBroken = errors.New("the application is broken")
 
 // broken always fails.
@@ -130,7 +142,7 @@ func withProcessors(t *testing.T, c processing.Config, m processing.Mailer, q *q
 		t.Fatal(err)
 	}
 	handle, err := processing.New(c, parser, map[string]processing.Processor{
-		"echo": echo{}, "quiet": q, "broken": broken{}, "digest": digest.New(digest.Defaults()),
+		"echo": echo{}, "quiet": q, "broken": broken{}, "telling": &telling{}, "digest": digest.New(digest.Defaults()),
 	}, m, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)

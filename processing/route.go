@@ -167,6 +167,40 @@ func (r *route) tag(m *email.Message) string {
 	return ""
 }
 
+// taken is the route as its processor sees it, of a mail that it takes.
+func (r *route) taken(m *email.Message) email.Route {
+	return email.Route{Name: r.Name, Tag: r.tag(m), Captures: r.captures(m.Subject)}
+}
+
+// captures is what the named groups of the route's subject matched: nothing for a
+// group that stands in an alternative that the subject did not take.
+func (r *route) captures(subject string) map[string]string {
+	if r.subject == nil {
+		return nil
+	}
+	var captures map[string]string
+	matched := r.subject.FindStringSubmatch(subject)
+	for i, name := range r.subject.SubexpNames() {
+		if name == "" || matched == nil {
+			continue
+		}
+		if captures == nil {
+			captures = map[string]string{}
+		}
+		captures[name] = matched[i]
+	}
+	return captures
+}
+
+// object is what the processor of a route for objects gets: an object is never
+// answered, and nothing of it was read.
+func (r *route) object(raw email.Raw) *email.Message {
+	return &email.Message{
+		ID: raw.Object.ID(), Object: raw.Object, Announced: raw.Announced, Try: raw.Try,
+		Route: email.Route{Name: r.Name}, Permit: email.Permit{Reason: unaddressed},
+	}
+}
+
 // untagged takes the tag out of a mailbox (RFC 5233).
 func untagged(mailbox string) (bare, tag string) {
 	at := strings.LastIndexByte(mailbox, '@')
