@@ -211,9 +211,3 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	return group.Wait()
 }
-
-// Alive returns nil as long as the process should not be restarted.
-func (d *Daemon) Alive() error { return d.consumer.Alive() }
-
-// Ready returns nil while mails are taken, and else why they are not.
-func (d *Daemon) Ready() error { return d.consumer.Ready() }

@@ -177,7 +177,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	fatal := make(chan error, 1)
 	c.keeper.start()
 	c.mu.Lock()
-	c.health.start(time.Now())
+	c.health.turn(time.Now())
 	c.intake.fatal = fatal
 	c.schedule()
 	c.mu.Unlock()

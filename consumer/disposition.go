@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 )
 
@@ -135,6 +137,7 @@ func (c *Consumer) settle(ctx context.Context, l *lease, result Result, err erro
 		return slot
 	}
 	c.mu.Lock()
+	l.group.work = work{}
 	took := time.Since(l.started)
 	cause := context.Cause(ctx)
 	l.cancel(nil)
@@ -143,6 +146,7 @@ func (c *Consumer) settle(ctx context.Context, l *lease, result Result, err erro
 	probing := l.group.probe
 	l.group.probe = false
 	v := c.decide(l.try, l.held, cause, err)
+	c.tally(v)
 	c.mu.Unlock()
 	c.meters.try(took, v.disposition)
 	c.note(l, v, err)
@@ -154,6 +158,18 @@ func (c *Consumer) settle(ctx context.Context, l *lease, result Result, err erro
 		c.endProbe(v)
 	}
 	return slot
+}
+
+// tally counts what an operator looks for when mails are slow. c.mu is held.
+func (c *Consumer) tally(v verdict) {
+	switch {
+	case v.disposition == park:
+		c.health.parked.add()
+		c.meters.parked.Add(context.Background(), 1, metric.WithAttributes(attribute.String("outage", v.outage)))
+	case v.disposition == retry && !v.counted:
+		c.health.throttled.add()
+		c.meters.throttled.Add(context.Background(), 1)
+	}
 }
 
 // carryOut does what v says with the head l. It reports whether the group still
@@ -171,7 +187,6 @@ func (c *Consumer) carryOut(l *lease, v verdict, f final, err error) (slot bool)
 	case hold:
 		return c.hold(l, v.outage)
 	case park:
-		c.meters.parked.Add(context.Background(), 1)
 		c.sendAway(l, v.after)
 	case yield:
 		c.sendAway(l, 0)

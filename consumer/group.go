@@ -20,6 +20,14 @@ type group struct {
 	timer  *time.Timer // while waiting
 	probe  bool        // it may run although something is out
 	served int         // runs that were worked off; a group that came again is likely to have more
+	work   work        // what its handler is at
+}
+
+// work is what a handler is at, whether or not its lease is still held. The zero
+// value is nothing.
+type work struct {
+	message string
+	since   time.Time
 }
 
 // state says where a group stands. Lists of groups are not searched when a
@@ -104,6 +112,9 @@ func (c *Consumer) begin(g *group) (*lease, context.Context) {
 		tries, _ := c.tries.get(l.message.ID)
 		l.try = tries + 1
 		l.started = time.Now()
+		if l.buried == nil {
+			g.work = work{message: l.message.ID, since: l.started}
+		}
 		ctx, cancel := context.WithCancelCause(c.work)
 		l.cancel = cancel
 		return l, ctx

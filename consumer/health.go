@@ -14,11 +14,26 @@ const overtime = time.Minute
 
 // health is what the consumer knows of its own life. Consumer.mu guards it.
 type health struct {
-	turned time.Time // when a receive last came back, or the consumer started
+	turned    time.Time // when the loop last turned: see turn
+	parked    Tally
+	throttled Tally
+	lost      Tally
 }
 
-func (h *health) start(now time.Time) { h.turned = now }
-func (h *health) turn(now time.Time)  { h.turned = now }
+// Tally is how often something happened, and when last.
+type Tally struct {
+	Count int       `json:"count"`
+	Last  time.Time `json:"last,omitzero"`
+}
+
+func (t *Tally) add() {
+	t.Count++
+	t.Last = time.Now().UTC()
+}
+
+// turn notes that the loop has turned: a receive came back, or the first of
+// several went out, or there was no room for one.
+func (h *health) turn(now time.Time) { h.turned = now }
 
 // Alive returns nil as long as the process should go on. It is red only when the
 // loop has not turned for three minutes although it was not paused, or when a
@@ -29,15 +44,16 @@ func (c *Consumer) Alive() error {
 	defer c.mu.Unlock()
 	now := time.Now()
 	for _, id := range sortedKeys(c.groups) {
-		g := c.groups[id]
-		if g.state != running || len(g.run) == 0 || g.run[0].cancel == nil {
+		at := c.groups[id].work
+		if at.message == "" {
 			continue
 		}
-		if late := now.Sub(g.run[0].started) - c.config.Deadline; late > overtime {
-			return fmt.Errorf("a handler is %s over its deadline: message %s of group %s", late.Round(time.Second), g.run[0].message.ID, id)
+		if late := now.Sub(at.since) - c.config.Deadline; late > overtime {
+			return fmt.Errorf("a handler is %s over its deadline: message %s of group %s", late.Round(time.Second), at.message, id)
 		}
 	}
-	if c.stopping || len(c.outages) > 0 || c.intake.open == 0 {
+	// Before Run there is nothing to turn.
+	if c.health.turned.IsZero() || c.stopping || len(c.outages) > 0 || c.intake.open == 0 && c.wanted() == 0 {
 		return nil
 	}
 	if still := now.Sub(c.health.turned); still > stuckAfter {
@@ -48,12 +64,15 @@ func (c *Consumer) Alive() error {
 
 // State is what the consumer is doing.
 type State struct {
-	Running  int      `json:"running"`  // groups worked on
-	Leased   int      `json:"leased"`   // messages held
-	Polls    int      `json:"polls"`    // receives under way
-	Outages  []string `json:"outages"`  // what receiving is paused for
-	Failing  bool     `json:"failing"`  // the queue does not answer
-	Stopping bool     `json:"stopping"` // the process is about to end
+	Running   int      `json:"running"`   // groups worked on
+	Leased    int      `json:"leased"`    // messages held
+	Polls     int      `json:"polls"`     // receives under way
+	Outages   []string `json:"outages"`   // what receiving is paused for
+	Failing   bool     `json:"failing"`   // the queue does not answer
+	Stopping  bool     `json:"stopping"`  // the process is about to end
+	Parked    Tally    `json:"parked"`    // mails given back because an application service is out
+	Throttled Tally    `json:"throttled"` // tries that were told to come later
+	Lost      Tally    `json:"lost"`      // leases that somebody else may have now
 }
 
 // State returns what the consumer is doing now.
@@ -63,6 +82,7 @@ func (c *Consumer) State() State {
 	return State{
 		Running: c.running, Leased: c.leased, Polls: c.intake.open,
 		Outages: sortedKeys(c.outages), Failing: c.intake.failing, Stopping: c.stopping,
+		Parked: c.health.parked, Throttled: c.health.throttled, Lost: c.health.lost,
 	}
 }
 

@@ -65,6 +65,7 @@ func (c *Consumer) lose(l *lease, why string) {
 		c.interruptWait(g)
 	}
 	c.meters.lost.Add(context.Background(), 1)
+	c.health.lost.add()
 	c.log.Warn("lost a lease", zap.String("message", l.message.ID), zap.String("group", g.id), zap.String("why", why), zap.Int("followers", len(gone)-1))
 	if followers := gone[1:]; len(followers) > 0 {
 		c.background.Go(func() { c.giveBack([][]*lease{followers}) })

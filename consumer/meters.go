@@ -17,6 +17,7 @@ type meters struct {
 	receiveFailures metric.Int64Counter
 	lost            metric.Int64Counter
 	parked          metric.Int64Counter
+	throttled       metric.Int64Counter
 	undeleted       metric.Int64Counter
 	ended           metric.Int64Counter
 	tries           metric.Float64Histogram
@@ -35,6 +36,7 @@ func newMeters(m metric.Meter) (meters, error) {
 		receiveFailures: counter("inreply.consumer.receive_failures", "calls to receive that failed"),
 		lost:            counter("inreply.consumer.leases_lost", "leases lost before their message was done"),
 		parked:          counter("inreply.consumer.parked", "messages given back because an application service is out"),
+		throttled:       counter("inreply.consumer.throttled", "tries that were told to come later"),
 		undeleted:       counter("inreply.consumer.undeleted", "messages handled whose delete did not come through"),
 		ended:           counter("inreply.consumer.messages", "messages by how they ended"),
 		dispositions:    map[disposition]metric.MeasurementOption{},

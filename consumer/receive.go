@@ -38,6 +38,9 @@ func (c *Consumer) poll() {
 	for !c.stopping && len(c.outages) == 0 && c.intake.open < c.wanted() {
 		c.open(false)
 	}
+	if c.intake.open == 0 {
+		c.health.turn(time.Now())
+	}
 }
 
 // open starts one receive if there is room for what it brings: a single message
@@ -49,6 +52,9 @@ func (c *Consumer) open(probe bool) bool {
 	}
 	if probe {
 		ask, wait = 1, time.Second
+	}
+	if c.intake.open == 0 {
+		c.health.turn(time.Now())
 	}
 	c.intake.open++
 	c.intake.asked += ask

@@ -212,22 +212,3 @@ func TestWhatFailsThroughManyOutagesIsItsOwnFault(t *testing.T) {
 		r.empty()
 	})
 }
-
-func TestAliveTurnsRedWhenAHandlerOutlivesItsDeadline(t *testing.T) {
-	inBubble(t, func(r *rig) {
-		r.config.Deadline = time.Minute
-		r.handle(func(context.Context, queue.Message, int) error { time.Sleep(5 * time.Minute); return nil })
-		r.send("a", "a1")
-		c, stop := r.start()
-		time.Sleep(90 * time.Second)
-		if err := c.Alive(); err != nil {
-			t.Errorf("half a minute over the deadline: %v", err)
-		}
-		time.Sleep(time.Minute)
-		if c.Alive() == nil {
-			t.Error("alive with a handler 90 s over its deadline")
-		}
-		time.Sleep(10 * time.Minute)
-		stop()
-	})
-}

@@ -37,13 +37,17 @@ func (r *Relay) relay(ctx context.Context, messages []queue.Message) {
 			r.giveBack(messages)
 			return
 		}
+		a := r.health.begin()
 		held := r.attempt(ctx, messages)
+		r.health.end(a)
 		if len(held) == 0 {
 			return
 		}
 		pause := r.jittered(backoff(tries, longestPause))
 		messages = r.hold(ctx, held, pause)
+		r.health.holds(a, outage(held[0].later))
 		r.wait(ctx, pause)
+		r.health.goesOn(a)
 	}
 }
 

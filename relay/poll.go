@@ -110,7 +110,9 @@ func (r *Relay) receive(ctx context.Context) ([]queue.Message, error) {
 		}
 	})
 	defer stopped()
+	r.health.polling()
 	messages, err := r.parts.Intake.Receive(polling, queue.Receive{Max: most, Wait: r.config.Poll, Visibility: r.lease()})
+	r.health.polled(err)
 	if err != nil && ctx.Err() != nil {
 		return nil, nil
 	}

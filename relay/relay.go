@@ -20,6 +20,7 @@
 //	batch.go  what was received together is read, published and deleted together
 //	group.go  the group and the deduplication id of an object
 //	end.go    how a notice ends: deleted, dead-lettered, back in the intake, held
+//	health.go whether the loops turn
 //
 // What cannot be relayed has one of three ends. A text that is no notice never will
 // be one: it goes to the intake's dead-letter queue, with the reason. A notice whose
@@ -78,6 +79,7 @@ type Relay struct {
 	config Config
 	parts  Parts
 	log    *zap.Logger
+	health *health
 }
 
 // New returns a Relay.
@@ -85,7 +87,7 @@ func New(config Config, parts Parts) (*Relay, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("check the relay's settings: %w", err)
 	}
-	return &Relay{config: config, parts: parts, log: parts.Logger}, nil
+	return &Relay{config: config, parts: parts, log: parts.Logger, health: newHealth()}, nil
 }
 
 // Run relays until ctx ends, and then finishes or gives back what it has. Its error

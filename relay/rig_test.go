@@ -30,6 +30,7 @@ type rig struct {
 	tops   *tops
 	logs   *observer.ObservedLogs
 	config relay.Config
+	relay  *relay.Relay // while it runs
 }
 
 // inBubble runs a test with time of its own.
@@ -56,6 +57,7 @@ func (r *rig) run() (stop func() error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.relay = relayed
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- relayed.Run(ctx) }()

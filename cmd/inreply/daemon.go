@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -49,6 +50,7 @@ func (a app) daemon(ctx context.Context) error {
 type prober interface {
 	Alive() error
 	Ready() error
+	State() inreply.State
 }
 
 // listenAdmin opens the admin port, or returns nil where the settings have none.
@@ -101,8 +103,28 @@ func adminHandler(p prober) http.Handler {
 		}
 	}
 	mux.HandleFunc("GET /livez", probe(p.Alive))
-	mux.HandleFunc("GET /readyz", probe(p.Ready))
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answerReady(w, p) })
 	return mux
+}
+
+// answerReady says whether mails are taken, and shows what the daemon does: an
+// operator asks here first when mails are slow.
+func answerReady(w http.ResponseWriter, p prober) {
+	status := struct {
+		Ready bool   `json:"ready"`
+		Why   string `json:"why,omitempty"`
+		inreply.State
+	}{Ready: true, State: p.State()}
+	if err := p.Ready(); err != nil {
+		status.Ready, status.Why = false, err.Error()
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if !status.Ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(status) // who asked is gone
 }
 
 // checkHealth asks a running daemon's /livez, so that a container without a

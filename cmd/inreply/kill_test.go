@@ -35,10 +35,10 @@ func startWorld(t *testing.T) *local.World {
 	return world
 }
 
-func ask(h http.Handler, path string) int {
+func ask(h http.Handler, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
-	return w.Code
+	return w
 }
 
 // daemon is the built command as a process of its own.

@@ -231,21 +231,40 @@ func TestTheDaemonRefusesQueuesThatAreNotRight(t *testing.T) {
 }
 
 func TestAdminPort(t *testing.T) {
+	state := inreply.State{
+		Consumer: inreply.ConsumerState{Outages: []string{"ses"}, Parked: inreply.Tally{Count: 3}},
+		Relay:    &inreply.RelayState{Holding: map[string]int{"s3": 2}},
+	}
 	for _, c := range []struct {
-		alive, ready error
-		livez        int
-	}{{nil, nil, 200}, {fmt.Errorf("stuck"), nil, 503}} {
-		handler := adminHandler(probed{c.alive, c.ready})
-		if got := ask(handler, "/livez"); got != c.livez {
-			t.Errorf("/livez answers %d, want %d", got, c.livez)
+		alive, ready  error
+		livez, readyz int
+	}{{nil, nil, 200, 200}, {fmt.Errorf("stuck"), nil, 503, 200}, {nil, fmt.Errorf("paused: ses is out"), 200, 503}} {
+		handler := adminHandler(probed{c.alive, c.ready, state})
+		if got := ask(handler, "/livez"); got.Code != c.livez {
+			t.Errorf("/livez answers %d, want %d", got.Code, c.livez)
 		}
-		if got := ask(handler, "/readyz"); got != 200 {
-			t.Errorf("/readyz answers %d", got)
+		got := ask(handler, "/readyz")
+		if got.Code != c.readyz {
+			t.Errorf("/readyz answers %d, want %d", got.Code, c.readyz)
+		}
+		want := []string{`"outages": [`, `"ses"`, `"parked": {`, `"count": 3`, `"s3": 2`, `"throttled"`, `"lost"`}
+		if c.ready != nil {
+			want = append(want, c.ready.Error())
+		}
+		for _, w := range want {
+			if !strings.Contains(got.Body.String(), w) {
+				t.Errorf("/readyz does not show %s: %s", w, got.Body)
+			}
 		}
 	}
 }
 
-type probed struct{ alive, ready error }
+type probed struct {
+	alive, ready error
+	state        inreply.State
+}
 
 func (p probed) Alive() error { return p.alive }
 func (p probed) Ready() error { return p.ready }
+
+func (p probed) State() inreply.State { return p.state }
