@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
@@ -16,13 +15,13 @@ type report struct {
 
 // verdict is what the reports say of order and repetition.
 type verdict struct {
-	violations int // a handler that started before the one before it in its group had ended well, or beside another of its group
-	duplicates int // messages that were handled well more than once
+	violations int // a handler that started before those before it in its group had ended well, or beside another of its group
+	duplicates int // handlings that ended well of what had been handled well before
 }
 
 // judge goes through the reports in the order of time. Messages of one group are
 // in order when their numbers are. A message that always fails may be given up,
-// and those behind it go on.
+// and those behind it go on; but from then on it may not be tried again.
 func judge(messages []message, reports []report) verdict {
 	slices.SortStableFunc(reports, func(a, b report) int { return a.at.Compare(b.at) })
 	before := map[int][]int{} // numbers by group, in order
@@ -32,6 +31,7 @@ func judge(messages []message, reports []report) verdict {
 	var v verdict
 	running := map[int]int{} // by group
 	good := map[int]int{}    // by number
+	latest := map[int]int{}  // of the numbers that started, by group
 	for _, r := range reports {
 		m := messages[r.number]
 		if !r.start {
@@ -41,15 +41,15 @@ func judge(messages []message, reports []report) verdict {
 			}
 			continue
 		}
-		if running[m.group] > 0 || !ended(before[m.group], r.number, good, messages) {
+		overtaken := m.poison && latest[m.group] > r.number
+		if running[m.group] > 0 || overtaken || !ended(before[m.group], r.number, good, messages) {
 			v.violations++
 		}
 		running[m.group]++
+		latest[m.group] = max(latest[m.group], r.number)
 	}
 	for _, n := range good {
-		if n > 1 {
-			v.duplicates++
-		}
+		v.duplicates += n - 1
 	}
 	return v
 }
@@ -74,11 +74,13 @@ type measured struct {
 	reports           []report
 	verdict           verdict
 	calls             map[string]int
-	began             time.Time
+	began             time.Time // when the child was started
+	first, last       time.Time // the peer's first call, and the answer to its last delete
 	sent              map[int]time.Time
 	cpu               time.Duration
-	memory            int64 // MB
-	exit              time.Duration
+	memory            int64         // MB
+	exit              time.Duration // after SIGTERM
+	killed            bool          // it had not ended by itself by then
 	visible, inFlight int
 	dead              int
 }
@@ -92,6 +94,18 @@ func (m measured) handled() int {
 		}
 	}
 	return len(good)
+}
+
+// unended is how many handlers started and never ended.
+func (m measured) unended() (n int) {
+	for _, r := range m.reports {
+		if r.start {
+			n++
+		} else {
+			n--
+		}
+	}
+	return n
 }
 
 // lost is how many messages are neither handled nor anywhere.
@@ -113,44 +127,47 @@ func (m measured) untried(choose func(message) bool) (n int) {
 	return n
 }
 
-// firstStart is when the first handler started.
-func (m measured) firstStart() time.Time {
-	var first time.Time
-	for _, r := range m.reports {
-		if r.start && (first.IsZero() || r.at.Before(first)) {
-			first = r.at
-		}
-	}
-	return first
-}
-
-// rate is how many messages a second were handled, from the first start to the
-// last end.
+// rate is how many messages a second were handled, from the first call to the
+// answer of the last delete.
 func (m measured) rate() float64 {
-	took := m.lastEnd(func(message) bool { return true })
+	took := m.last.Sub(m.first)
 	if took <= 0 {
 		return 0
 	}
 	return float64(m.handled()) / took.Seconds()
 }
 
+// handlerTime is how long a handler took on average, by the reports.
+func (m measured) handlerTime() time.Duration {
+	started := map[int]time.Time{}
+	var total time.Duration
+	ends := 0
+	for _, r := range m.reports {
+		if r.start {
+			started[r.number] = r.at
+			continue
+		}
+		total += r.at.Sub(started[r.number])
+		ends++
+	}
+	return total / time.Duration(max(ends, 1))
+}
+
 // lastEnd is when the last of those that are chosen ended well, after the first
-// start of all.
+// call.
 func (m measured) lastEnd(choose func(message) bool) time.Duration {
-	first := m.firstStart()
 	var last time.Duration
 	for _, r := range m.reports {
 		if !r.start && !r.failed && choose(m.messages[r.number]) {
-			last = max(last, r.at.Sub(first))
+			last = max(last, r.at.Sub(m.first))
 		}
 	}
 	return last
 }
 
-// waits are the times from send, or from the first start of all if it was sent
-// before, to the first start of each that is chosen.
+// waits are the times from send, or from the first call if it was sent before, to
+// the first start of each that is chosen.
 func (m measured) waits(choose func(message) bool) []time.Duration {
-	first := m.firstStart()
 	seen := map[int]bool{}
 	var waits []time.Duration
 	for _, r := range m.reports {
@@ -158,26 +175,11 @@ func (m measured) waits(choose func(message) bool) []time.Duration {
 			continue
 		}
 		seen[r.number] = true
-		from := first
+		from := m.first
 		if at, ok := m.sent[r.number]; ok {
 			from = at
 		}
 		waits = append(waits, r.at.Sub(from))
 	}
 	return waits
-}
-
-func quantile(all []time.Duration, q float64) string {
-	if len(all) == 0 {
-		return "never"
-	}
-	slices.Sort(all)
-	return fmt.Sprintf("%d ms", all[int(q*float64(len(all)-1))].Milliseconds())
-}
-
-func seconds(d time.Duration) string {
-	if d == 0 {
-		return "never"
-	}
-	return fmt.Sprintf("%.2f s", d.Seconds())
 }

@@ -1,15 +1,23 @@
-// Command bench measures the consumer against the plain loop that most people
-// would write, on the same emulated queue, in the same run, and beside what is
-// possible at all:
+// Command bench measures the consumer against what others would use, on the same
+// emulated queue, in the same run, and beside what is possible at all:
 //
 //	go run ./bench                     every workload, written to bench/RESULTS.md
-//	go run ./bench -only W1,W3 -runs 2
+//	go run ./bench -only W1,W3 -peers ours,plain -runs 2
+//
+// The report keeps the sections of workloads that were not measured this time, and
+// those that were written by hand.
 //
 // The queue is package local in this process, with latency added to every call,
-// half before it takes effect and half after. A peer is a child process that
-// reports each start and end of a handler over a pipe; order, duplicates and
-// losses are judged from that (check.go), calls are counted at the queue, CPU and
-// memory by the kernel.
+// half before it takes effect and half after (stage.go). A peer is a child process
+// that reports each start and end of a handler over a pipe (peer.go, measure.go);
+// order, duplicates and losses are judged from that (check.go), calls are counted
+// at the queue, CPU and memory by the kernel. What is measured is in workload.go,
+// what is shown of it in columns.go.
+//
+// The peers: ours is the consumer without reading objects, ours+get reads one of
+// 50 kB for each message, plain and plain-fast are loops round the SDK that keep
+// the order and that do not, and sqs-consumer and sqs-consumer-fast are the
+// library of that name on Node, which is installed from npm if there is one.
 package main
 
 import (
@@ -20,6 +28,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -38,7 +47,7 @@ func run(ctx context.Context, args []string) error {
 	var child peerSettings
 	child.register(set)
 	only := set.String("only", "", "workloads to run, such as W1,W3; empty: all")
-	peers := set.String("peers", "ours,plain", "peers to run")
+	peers := set.String("peers", "ours,ours+get,plain,plain-fast,sqs-consumer,sqs-consumer-fast", "peers to run")
 	runs := set.Int("runs", 1, "runs of each")
 	out := set.String("out", "bench/RESULTS.md", "file for the tables; empty: none")
 	if err := set.Parse(args); err != nil {
@@ -47,26 +56,17 @@ func run(ctx context.Context, args []string) error {
 	if child.peer != "" {
 		return runPeer(ctx, child)
 	}
-	var report strings.Builder
+	b := bench{peers: strings.Split(*peers, ","), runs: *runs, profile: child.profile, measured: results{texts: map[string]string{}}}
+	b.installNode(ctx)
 	for _, w := range workloads() {
 		if *only != "" && !chosen(*only, w.name) {
 			continue
 		}
-		fmt.Fprintf(&report, "\n## %s\n\n%s\n\n%s", w.name, w.about, w.heading())
-		fmt.Fprintf(os.Stdout, "%s: %s\n", w.name, w.about)
-		for range *runs {
-			for peer := range strings.SplitSeq(*peers, ",") {
-				m, err := w.measure(ctx, peer)
-				if err != nil {
-					return errors.Join(fmt.Errorf("%s of %s: %w", w.name, peer, err), write(*out, report.String()))
-				}
-				row := w.row(peer, m)
-				report.WriteString(row)
-				fmt.Fprint(os.Stdout, row)
-			}
+		if err := b.measure(ctx, w); err != nil {
+			return errors.Join(err, b.write(*out))
 		}
 	}
-	return write(*out, report.String())
+	return b.write(*out)
 }
 
 // chosen reports whether a list of beginnings has one of name.
@@ -79,21 +79,52 @@ func chosen(list, name string) bool {
 	return false
 }
 
-const preface = `# The consumer, measured
+// bench is one run of the command.
+type bench struct {
+	peers   []string
+	runs    int
+	profile string
+	// measured are the sections of this run.
+	measured results
+}
 
-Made by ` + "`go run ./bench`" + `: the consumer beside the plain loop (64 receivers, each takes ten,
-handles them one by one, leaves out the rest of a failed group, deletes them in one
-call), in one run on one machine with two cores, which the queue shares with them.
-h is the time of a handler, l what is added to each call, both in ms; 64 slots
-against 64 receivers. "limit" is what the workload allows at best.
-`
-
-func write(name, report string) error {
-	if name == "" {
-		return nil
-	}
-	if err := os.WriteFile(name, []byte(preface+report), 0o600); err != nil {
-		return fmt.Errorf("write the report: %w", err)
+// measure runs all peers through one workload, and shows what came of it.
+func (b *bench) measure(ctx context.Context, w workload) error {
+	fmt.Fprintf(os.Stdout, "%s: %s\n", w.name, w.about)
+	var table []string
+	for range b.runs {
+		rows, err := b.once(ctx, w)
+		table = append(table, rows...)
+		b.measured.put(w.name, w.about+"\n\n"+w.heading()+strings.Join(table, ""))
+		if err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// once runs each peer once, one after the other, or side by side where they
+// hardly need the processor.
+func (b *bench) once(ctx context.Context, w workload) ([]string, error) {
+	rows, errs := make([]string, len(b.peers)), make([]error, len(b.peers))
+	var running sync.WaitGroup
+	for i, peer := range b.peers {
+		if w.leavesOut(peer) {
+			continue
+		}
+		running.Go(func() {
+			var m measured
+			if m, errs[i] = w.measure(ctx, peer, b.profile); errs[i] != nil {
+				errs[i] = fmt.Errorf("%s of %s: %w", w.name, peer, errs[i])
+				return
+			}
+			rows[i] = w.row(peer, m)
+			fmt.Fprint(os.Stdout, rows[i])
+		})
+		if !w.sideBySide {
+			running.Wait()
+		}
+	}
+	running.Wait()
+	return rows, errors.Join(errs...)
 }

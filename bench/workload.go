@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -25,14 +24,26 @@ type workload struct {
 	patience   time.Duration // how long it may take; then what is left is counted
 	stopAt     int           // SIGTERM after so many were handled; 0: when the queue is empty
 	idle       time.Duration // nothing is sent, and calls are counted for so long
+	sideBySide bool          // all peers at once: they hardly need the processor
+	faults     faults
 	messages   []message
 	columns    []column
 }
 
-// column is one figure of a row.
-type column struct {
-	head string
-	of   func(measured) string
+// faults are what goes wrong. Shares are from 0 to 1.
+type faults struct {
+	lostReceives  float64 // of the answers to receives
+	failedDeletes float64 // of the entries of deletes
+	stalled       float64 // of all calls, which take stall longer
+	stall         time.Duration
+}
+
+// getWorkload is the one that ours+get is measured in.
+const getWorkload = "W1 h20 l20"
+
+// leavesOut reports whether peer is not measured here.
+func (w workload) leavesOut(peer string) bool {
+	return peer == peerOursGet && w.name != getWorkload
 }
 
 func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
@@ -69,7 +80,7 @@ func workloads() []workload {
 			messages: drain(x.n, x.h), columns: drainColumns(x.limit),
 		})
 	}
-	return append(all, hotGroup(), poisonHead(), longHandlers(), stopInTheMiddle(), idleQueue(), halfLoad())
+	return append(all, hotGroup(), poisonHead(), longHandlers(), stopInTheMiddle(100, 900), stopInTheMiddle(1000, 360), idleQueue(), faultyCalls(), halfLoad())
 }
 
 func hotGroup() workload {
@@ -123,35 +134,54 @@ func longHandlers() workload {
 	return workload{
 		name:    "W4",
 		about:   "Handlers of 5 s with a visibility timeout of 2 s, 40 messages in 20 groups, l20. Target: no duplicate, order kept, emptied within 40 s.",
-		latency: ms(20), visibility: 2 * time.Second, receives: 3, patience: 40 * time.Second, messages: messages,
-		columns: append([]column{{"left", func(m measured) string { return fmt.Sprint(m.visible + m.inFlight) }}}, commonColumns()...),
+		latency: ms(20), visibility: 2 * time.Second, receives: 3, patience: 40 * time.Second, messages: messages, sideBySide: true,
+		columns: append([]column{{"left", func(m measured) string { return fmt.Sprint(m.visible + m.inFlight) }}, exitColumn()}, commonColumns()...),
 	}
 }
 
-func stopInTheMiddle() workload {
+func stopInTheMiddle(takes, after int) workload {
 	return workload{
-		name:    "W5",
-		about:   "SIGTERM in the middle of a drain with handlers of 1 s, l20. Limit: exit 1.0 s, nothing left in flight, nothing handled and not deleted; target 1.3 s, 0, 0.",
-		latency: ms(20), visibility: 30 * time.Second, receives: 1000, patience: time.Minute, stopAt: 360, messages: drain(3000, 1000),
+		name: fmt.Sprintf("W5 h%d", takes),
+		about: fmt.Sprintf("SIGTERM after %d of 3000 messages in groups of ten, handlers of %d ms, l20. "+
+			"Limit: what is left of the running handlers and one call, nothing left in flight, nothing handled and not deleted; target with handlers of 1 s: 1.3 s, 0, 0.", after, takes),
+		latency: ms(20), visibility: 30 * time.Second, receives: 1000, patience: time.Minute, stopAt: after, messages: drain(3000, takes),
 		columns: []column{
-			{"exit", func(m measured) string { return seconds(m.exit) }},
+			exitColumn(),
 			{"in flight after", func(m measured) string { return fmt.Sprint(m.inFlight) }},
 			{"handled, not deleted", func(m measured) string { return fmt.Sprint(m.handled() + m.visible + m.inFlight - len(m.messages)) }},
+			{"cut off", func(m measured) string { return fmt.Sprint(m.unended()) }},
 			{"handled", func(m measured) string { return fmt.Sprint(m.handled()) }},
 			{"order violations", func(m measured) string { return fmt.Sprint(m.verdict.violations) }},
+			{"duplicates", func(m measured) string { return fmt.Sprint(m.verdict.duplicates) }},
 		},
 	}
 }
 
 func idleQueue() workload {
 	return workload{
-		name: "W6", about: "An empty queue for a minute. Limit 3 calls, target at most 4.",
-		visibility: 30 * time.Second, receives: 1000, idle: time.Minute,
+		name: "W6", about: "An empty queue for a minute, the peers side by side. Limit 3 calls, target at most 4.",
+		latency: ms(20), visibility: 30 * time.Second, receives: 1000, idle: time.Minute, sideBySide: true,
 		columns: []column{
-			{"receives a minute", func(m measured) string { return fmt.Sprint(m.calls["sqs.ReceiveMessage"]) }},
+			{"calls a minute", func(m measured) string { return fmt.Sprint(m.calls["sqs.ReceiveMessage"]) }},
 			{"CPU", func(m measured) string { return seconds(m.cpu) }},
 			{"peak memory", func(m measured) string { return fmt.Sprintf("%d MB", m.memory) }},
 		},
+	}
+}
+
+func faultyCalls() workload {
+	return workload{
+		name: "W7",
+		about: "Faults: 3000 messages of 20 ms in groups of ten, l20, visibility 10 s; 5 % of the entries of deletes fail, 1 % of the answers to receives are lost, " +
+			"1 % of all calls take 500 ms longer. Target: no duplicate, order kept, nothing lost.",
+		latency: ms(20), visibility: 10 * time.Second, receives: 1000, patience: 90 * time.Second, messages: drain(3000, 20),
+		faults: faults{lostReceives: 0.01, failedDeletes: 0.05, stalled: 0.01, stall: 500 * time.Millisecond},
+		columns: append([]column{
+			{"done", func(m measured) string { return seconds(m.last.Sub(m.first)) }},
+			{"waited p50", func(m measured) string { return quantile(m.waits(everything), 0.5) }},
+			{"p99", func(m measured) string { return quantile(m.waits(everything), 0.99) }},
+			{"left", func(m measured) string { return fmt.Sprint(m.visible + m.inFlight) }},
+		}, commonColumns()...),
 	}
 }
 
@@ -176,44 +206,4 @@ func halfLoad() workload {
 			}},
 		}, commonColumns()...),
 	}
-}
-
-func drainColumns(limit float64) []column {
-	columns := []column{{"messages/s", func(m measured) string { return fmt.Sprintf("%.0f", m.rate()) }}}
-	if limit > 0 {
-		columns = append(columns, column{"of the limit", func(m measured) string { return fmt.Sprintf("%.2f", m.rate()/limit) }})
-	}
-	return append(columns, commonColumns()...)
-}
-
-func commonColumns() []column {
-	perMessage := func(op string) column {
-		return column{op, func(m measured) string {
-			return fmt.Sprintf("%.3f", float64(m.calls["sqs."+map[string]string{"receives": "ReceiveMessage", "deletes": "DeleteMessageBatch", "extends": "ChangeMessageVisibilityBatch"}[op]])/float64(len(m.messages)))
-		}}
-	}
-	return []column{
-		perMessage("receives"), perMessage("deletes"), perMessage("extends"),
-		{"order violations", func(m measured) string { return fmt.Sprint(m.verdict.violations) }},
-		{"duplicates", func(m measured) string { return fmt.Sprint(m.verdict.duplicates) }},
-		{"lost", func(m measured) string { return fmt.Sprint(m.lost()) }},
-		{"CPU", func(m measured) string { return seconds(m.cpu) }},
-		{"peak memory", func(m measured) string { return fmt.Sprintf("%d MB", m.memory) }},
-	}
-}
-
-func (w workload) heading() string {
-	heads := []string{"peer"}
-	for _, c := range w.columns {
-		heads = append(heads, c.head)
-	}
-	return "| " + strings.Join(heads, " | ") + " |\n|" + strings.Repeat(" --- |", len(heads)) + "\n"
-}
-
-func (w workload) row(peer string, m measured) string {
-	cells := []string{peer}
-	for _, c := range w.columns {
-		cells = append(cells, c.of(m))
-	}
-	return "| " + strings.Join(cells, " | ") + " |\n"
 }
