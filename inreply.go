@@ -30,6 +30,7 @@ import (
 	"inreply/configs"
 	"inreply/consumer"
 	"inreply/email"
+	"inreply/event"
 	"inreply/mailer"
 	"inreply/processing"
 	"inreply/processing/digest"
@@ -75,7 +76,7 @@ func New(ctx context.Context, config configs.Config, clients Clients, parts Part
 		faults = append(faults, err)
 	}
 	if config.Relay.Enabled() {
-		if d.relay, err = newRelay(ctx, config, clients, records, parts); err != nil {
+		if d.relay, err = newRelay(ctx, config, clients, records, handle, parts); err != nil {
 			faults = append(faults, err)
 		}
 	}
@@ -180,7 +181,7 @@ func credentials(err error) bool {
 	return err != nil && (strings.Contains(err.Error(), "get credentials") || strings.Contains(err.Error(), "no EC2 IMDS role found"))
 }
 
-func newRelay(ctx context.Context, config configs.Config, clients Clients, records *store.Records, parts Parts) (*relay.Relay, error) {
+func newRelay(ctx context.Context, config configs.Config, clients Clients, records *store.Records, handle consumer.Handler, parts Parts) (*relay.Relay, error) {
 	url, attributes, err := findQueue(ctx, clients, "relay.queue", config.Relay.Queue)
 	if err != nil {
 		return nil, err
@@ -195,9 +196,13 @@ func newRelay(ctx context.Context, config configs.Config, clients Clients, recor
 	if !strings.HasSuffix(config.Relay.Topic, ".fifo") {
 		return nil, fmt.Errorf("relay.topic: %s is not a FIFO topic: name one whose ARN ends in .fifo", config.Relay.Topic)
 	}
+	mail := func(o event.Object) bool {
+		mail, _ := handle.Takes(email.Object{Bucket: o.Bucket, Key: o.Key, VersionID: o.VersionID, ETag: o.ETag, Size: o.Size})
+		return mail
+	}
 	return relay.New(config.Relay, relay.Parts{
 		Intake: queue.New(clients.SQS, url), Topic: queue.NewTopic(clients.SNS, config.Relay.Topic), DeadLetters: queue.New(clients.SQS, dead),
-		Tops: store.New(clients.S3), Own: records.Owns, Logger: parts.Logger.Named("relay"), Random: parts.Random,
+		Tops: store.New(clients.S3), Own: records.Owns, Mail: mail, Logger: parts.Logger.Named("relay"), Random: parts.Random,
 	})
 }
 

@@ -16,15 +16,21 @@ import (
 	"inreply/store"
 )
 
-// Handler does what is to be done with one mail. The Outcome is filled as far
-// as it is known, beside an error too.
+// Handler does what is to be done with one object. Takes says what it is to the
+// handler: a mail, which is handled with its octets; another object, which is
+// handled unread; or, if neither, nothing that S3 need be asked about. Where the
+// size is not known (-1) it may be both. The Outcome is filled as far as it is
+// known, beside an error too.
 type Handler interface {
+	Takes(o email.Object) (mail, object bool)
 	Handle(ctx context.Context, raw email.Raw) (email.Outcome, error)
 }
 
-// Objects opens what a notice announces. [store.Store] is one.
+// Objects opens what a notice announces, or asks what S3 knows of it. [store.Store]
+// is one.
 type Objects interface {
 	Open(ctx context.Context, bucket, key, versionID string) (*store.Object, error)
+	Head(ctx context.Context, bucket, key, versionID string) (*store.Object, error)
 }
 
 // Records keeps the tries of a mail over processes. [store.Records] is one.
@@ -94,14 +100,17 @@ type tries struct {
 // one has one object handled.
 func (r *Reader) one(ctx context.Context, announced event.Object, t tries) (Result, error) {
 	result := Result{Bucket: announced.Bucket, Key: announced.Key}
-	object, err := r.objects.Open(ctx, announced.Bucket, announced.Key, announced.VersionID)
+	object, err := r.open(ctx, announced)
 	if err != nil {
 		return result, fmt.Errorf("open %s/%s: %w", announced.Bucket, announced.Key, err)
 	}
-	defer object.Body.Close()
+	if object.Body != nil {
+		defer object.Body.Close()
+	}
 	raw := raw(announced, object)
 	result.Mail = raw.Object.ID()
-	if object.Size > r.limits.Largest {
+	mail, _ := r.handler.Takes(raw.Object)
+	if mail && object.Size > r.limits.Largest {
 		return result, &hopeless{fmt.Sprintf("the object has %d octets, more than the limit of %d", object.Size, r.limits.Largest)}
 	}
 	raw.Try, err = r.count(ctx, result.Mail, t)
@@ -109,12 +118,45 @@ func (r *Reader) one(ctx context.Context, announced event.Object, t tries) (Resu
 	if err == nil && raw.Try > r.limits.Attempts {
 		return result, &hopeless{fmt.Sprintf("failed %d times, and a process ended before it had dead-lettered it", r.limits.Attempts)}
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case mail:
 		result.Outcome, err = r.handle(ctx, object, raw)
+	default:
+		result.Outcome, err = r.handler.Handle(ctx, raw)
 	}
 	// Also if the try could not be counted: it may have been written all the same.
 	r.recount(ctx, result.Mail, raw.Try, t, err)
 	return result, err
+}
+
+// open asks S3 about an object, as far as somebody takes it: a mail is opened, of
+// another object S3 says what it knows, and of what nobody takes nothing is asked.
+func (r *Reader) open(ctx context.Context, announced event.Object) (*store.Object, error) {
+	known := &store.Object{Bucket: announced.Bucket, Key: announced.Key, VersionID: announced.VersionID, ETag: announced.ETag, Size: announced.Size}
+	mail, object := r.handler.Takes(facts(known))
+	if !mail && !object {
+		return known, nil
+	}
+	if !mail {
+		head, err := r.objects.Head(ctx, announced.Bucket, announced.Key, announced.VersionID)
+		if err != nil {
+			return nil, err
+		}
+		// It may have another size by now, and so be another one's.
+		if mail, _ = r.handler.Takes(facts(head)); !mail {
+			return head, nil
+		}
+	}
+	return r.objects.Open(ctx, announced.Bucket, announced.Key, announced.VersionID)
+}
+
+// facts are what S3 knows of an object.
+func facts(o *store.Object) email.Object {
+	return email.Object{
+		Bucket: o.Bucket, Key: o.Key, VersionID: o.VersionID,
+		ETag: o.ETag, ContentType: o.ContentType, Size: o.Size,
+	}
 }
 
 // handle reads the object when there is memory for it, and has it handled.
@@ -136,10 +178,7 @@ func (r *Reader) handle(ctx context.Context, object *store.Object, raw email.Raw
 // raw puts together what the notice and what S3 knows of a mail.
 func raw(announced event.Object, object *store.Object) email.Raw {
 	raw := email.Raw{
-		Object: email.Object{
-			Bucket: object.Bucket, Key: object.Key, VersionID: object.VersionID,
-			ETag: object.ETag, ContentType: object.ContentType, Size: object.Size,
-		},
+		Object:    facts(object),
 		Announced: announced.Time,
 	}
 	if r := announced.Receipt; r != nil {

@@ -48,7 +48,7 @@ type Object struct {
 	VersionID   string // empty in a bucket without versioning
 	ETag        string // without quotes
 	ContentType string
-	Size        int64 // octets
+	Size        int64 // octets; -1 if not known
 }
 
 // ID identifies a mail: one version of one S3 object, however often it is

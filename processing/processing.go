@@ -191,11 +191,27 @@ func (p *Processing) handOn(ctx context.Context, r *route, raw email.Raw) (email
 	return outcome, nil
 }
 
-// Reads reports whether a route takes what lies there as a mail. Objects that none
-// does need not be read: Handle looks at nothing but their Object.
-func (p *Processing) Reads(o email.Object) bool {
-	r, mail := p.forObject(o)
-	return r == nil && mail
+// Takes reports whether a route for mails takes what lies there, or one for
+// objects. What only the latter takes, or nobody, need not be read: Handle looks at
+// nothing but its Object. An object of unknown size may be both.
+func (p *Processing) Takes(o email.Object) (mail, object bool) {
+	if o.Size >= 0 {
+		r, mail := p.forObject(o)
+		return r == nil && mail, r != nil
+	}
+	for i := range p.routes {
+		r := &p.routes[i]
+		switch {
+		case r.elsewhere(o) != "":
+		case !r.isObject():
+			mail = true
+		case r.MinKiB == 0 && r.MaxKiB == 0:
+			return false, true
+		default:
+			object = true
+		}
+	}
+	return mail, object
 }
 
 // unrouted is what becomes of a mail that no route takes and nobody refuses.

@@ -158,9 +158,41 @@ func TestAnObjectReachesItsProcessorUnread(t *testing.T) {
 	if outcome, err := handle.Handle(t.Context(), email.Raw{Object: o}); err != nil || outcome.Kind != email.Silent {
 		t.Errorf("%+v, %v", outcome, err)
 	}
-	for key, want := range map[string]bool{"inbound/1": true, "drop/a.pdf": false, "elsewhere": false} {
-		if got := handle.Reads(email.Object{Bucket: "mail", Key: key}); got != want {
-			t.Errorf("%s: read %v, want %v", key, got, want)
+}
+
+// What a route for objects takes is no mail, however large; where it asks for a
+// size, what has another one may still be a mail.
+func TestWhatIsReadAtAll(t *testing.T) {
+	c := echoing(func(c *processing.Config) {
+		c.Routes = []processing.Route{
+			{Name: "mails", Prefix: "in/", Processor: "echo"},
+			{Name: "files", Kind: "object", Prefix: "in/drop/", Processor: "quiet"},
+			{Name: "large", Kind: "object", Prefix: "in/large/", MinKiB: 10, Processor: "quiet"},
+			{Name: "small", Kind: "object", Prefix: "small/", MaxKiB: 1, Processor: "quiet"},
+		}
+	})
+	handle, _ := newProcessing(t, c, newPost())
+	for _, e := range []struct {
+		key          string
+		size         int64
+		mail, object bool
+	}{
+		{"in/1", 100, true, false},
+		{"in/1", -1, true, false},
+		{"in/drop/1", 100, false, true},
+		{"in/drop/1", -1, false, true},
+		{"in/large/1", 100, true, false},
+		{"in/large/1", 10 << 10, false, true},
+		{"in/large/1", -1, true, true},
+		{"small/1", 1, false, true},
+		{"small/1", 2 << 10, false, false},
+		{"small/1", -1, false, true},
+		{"elsewhere", 1, false, false},
+		{"elsewhere", -1, false, false},
+	} {
+		mail, object := handle.Takes(email.Object{Bucket: "mail", Key: e.key, Size: e.size})
+		if mail != e.mail || object != e.object {
+			t.Errorf("%s of %d octets: mail %v, object %v", e.key, e.size, mail, object)
 		}
 	}
 }

@@ -27,6 +27,9 @@ func (r *Relay) group(ctx context.Context, o event.Object) (string, error) {
 	if r.config.Group == GroupRecipient && o.Receipt != nil && len(o.Receipt.Recipients) > 0 {
 		return "r-" + hash(strings.ToLower(o.Receipt.Recipients[0])), nil
 	}
+	if r.parts.Mail != nil && !r.parts.Mail(o) {
+		return byKey(o), nil // It has no author, and may be nothing that we may read.
+	}
 	head, err := r.parts.Tops.Top(ctx, o.Bucket, o.Key, o.VersionID, topSize)
 	if permanent(err) {
 		return byKey(o), nil // It is gone: the consumer says so, in a dead letter.

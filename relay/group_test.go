@@ -173,3 +173,30 @@ func TestDeduplication(t *testing.T) {
 		t.Errorf("%d were told apart: %v", len(seen), seen)
 	}
 }
+
+// TestWhatIsNoMailIsNotRead: an object that no route takes as a mail has no author,
+// and perhaps lies where we may read nothing.
+func TestWhatIsNoMailIsNotRead(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.mail = func(o event.Object) bool { return !strings.HasPrefix(o.Key, "drop/") }
+		var read []string
+		r.tops.top = func(_ context.Context, key string) ([]byte, error) {
+			read = append(read, key)
+			return []byte(mail("jane@example.com", "dmarc=pass header.from=example.com")), nil
+		}
+		r.intake.put(notice("drop/a.pdf"), notice("inbound/1"))
+		r.run()
+		after(0)
+		if len(read) != 1 || read[0] != "inbound/1" {
+			r.t.Errorf("read %v", read)
+		}
+		for _, o := range r.topic.all() {
+			if want := map[bool]string{true: "k-", false: "s-"}[strings.Contains(o.Body, "drop/a.pdf")]; !strings.HasPrefix(o.Group, want) {
+				r.t.Errorf("group %s of %s", o.Group, o.Body)
+			}
+		}
+		if n := len(r.topic.all()); n != 2 {
+			r.t.Errorf("%d relayed", n)
+		}
+	})
+}

@@ -38,6 +38,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"inreply/event"
 	"inreply/queue"
 )
 
@@ -70,6 +71,7 @@ type Parts struct {
 	DeadLetters DeadLetters
 	Tops        Tops
 	Own         func(bucket, key string) bool // reports our own records, which are never relayed
+	Mail        func(o event.Object) bool     // reports what may be a mail; nothing else is read. Nil: everything
 	Logger      *zap.Logger
 	Random      func() float64 // at least 0, below 1: jitter
 }

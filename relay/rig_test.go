@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"inreply/event"
 	"inreply/queue"
 	"inreply/relay"
 )
@@ -30,7 +31,8 @@ type rig struct {
 	tops   *tops
 	logs   *observer.ObservedLogs
 	config relay.Config
-	relay  *relay.Relay // while it runs
+	relay  *relay.Relay            // while it runs
+	mail   func(event.Object) bool // what may be a mail; nil: everything
 }
 
 // inBubble runs a test with time of its own.
@@ -52,6 +54,7 @@ func (r *rig) run() (stop func() error) {
 	relayed, err := relay.New(r.config, relay.Parts{
 		Intake: r.intake, Topic: r.topic, DeadLetters: r.dead, Tops: r.tops, Logger: zap.New(core),
 		Own:    func(_, key string) bool { return strings.HasPrefix(key, "inreply/records/") },
+		Mail:   r.mail,
 		Random: func() float64 { return 0.5 },
 	})
 	if err != nil {

@@ -85,6 +85,13 @@ func gone(err error) bool {
 	return false
 }
 
+// unexplained reports whether S3 refused, and what it refused for stood in a body
+// that a HEAD does not have ("HeadObject" in the S3 API reference).
+func unexplained(err error) bool {
+	r, ok := errors.AsType[*awshttp.ResponseError](err)
+	return ok && r.HTTPStatusCode() >= http.StatusBadRequest && r.HTTPStatusCode() < http.StatusInternalServerError
+}
+
 // unusable are the answers to credentials or to a clock, not to what was asked.
 func unusable() []string {
 	return []string{"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"}

@@ -29,7 +29,8 @@ func TestGone(t *testing.T) {
 	} {
 		_, opened := s.Open(t.Context(), at[0], at[1], at[2])
 		_, read := s.Top(t.Context(), at[0], at[1], at[2], 10)
-		for verb, err := range map[string]error{"open": opened, "top": read} {
+		_, asked := s.Head(t.Context(), at[0], at[1], at[2])
+		for verb, err := range map[string]error{"open": opened, "top": read, "head": asked} {
 			if err == nil || classOf(err) != (class{permanent: true}) {
 				t.Errorf("%s, %s: %v is %+v", name, verb, err, classOf(err))
 			}
@@ -167,6 +168,9 @@ func TestNoLength(t *testing.T) {
 		return r, nil
 	})))
 	if _, err := s.Open(t.Context(), bucket, "k", ""); err == nil || classOf(err) != (class{}) {
+		t.Errorf("%v is %+v", err, classOf(err))
+	}
+	if _, err := s.Head(t.Context(), bucket, "k", ""); err == nil || classOf(err) != (class{}) {
 		t.Errorf("%v is %+v", err, classOf(err))
 	}
 	if top, err := s.Top(t.Context(), bucket, "k", "", 5); err != nil || string(top) != "01234" {

@@ -120,8 +120,9 @@ func verbs(s *store.Store) map[string]func(ctx context.Context) error {
 			}
 			return err
 		},
-		"top": func(ctx context.Context) error { _, err := s.Top(ctx, bucket, "k", "", 10); return err },
-		"get": func(ctx context.Context) error { _, _, err := s.Get(ctx, bucket, "k"); return err },
+		"top":  func(ctx context.Context) error { _, err := s.Top(ctx, bucket, "k", "", 10); return err },
+		"head": func(ctx context.Context) error { _, err := s.Head(ctx, bucket, "k", ""); return err },
+		"get":  func(ctx context.Context) error { _, _, err := s.Get(ctx, bucket, "k"); return err },
 		"put new": func(ctx context.Context) error {
 			_, err := s.PutNew(ctx, bucket, "k", "text/plain", []byte("x"))
 			return err
@@ -141,4 +142,6 @@ func verbs(s *store.Store) map[string]func(ctx context.Context) error {
 	}
 }
 
-func readsObjects(verb string) bool { return verb == "open" || verb == "top" || verb == "list" }
+func readsObjects(verb string) bool {
+	return verb == "open" || verb == "top" || verb == "head" || verb == "list"
+}

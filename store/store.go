@@ -1,6 +1,6 @@
 // Package store is S3 as verbs.
 //
-//	store.go    open an object, read its top, link to it, list
+//	store.go    open an object, ask about it, read its top, link to it, list
 //	write.go    get, put if nobody did before, replace if nobody has since
 //	records.go  what outlives a process: the mail record and the sender record
 //	errors.go   what an error means
@@ -44,7 +44,7 @@ type Object struct {
 	ContentType  string
 	Size         int64 // octets; of Body
 	LastModified time.Time
-	Body         io.ReadCloser // nil in a list
+	Body         io.ReadCloser // nil unless it was opened
 }
 
 // Open opens an object, of the latest version if versionID is empty. Its size is
@@ -102,6 +102,31 @@ func (b *body) Close() error {
 	defer b.cancel(nil)
 	b.late.Stop()
 	return b.from.Close() //nolint:wrapcheck // nobody asks why a close failed
+}
+
+// Head asks what S3 knows of an object, and reads nothing of it.
+func (s *Store) Head(ctx context.Context, bucket, key, versionID string) (*Object, error) {
+	asking, cancel := context.WithTimeoutCause(ctx, patience, errLate)
+	defer cancel()
+	out, err := s.client.HeadObject(asking, &s3.HeadObjectInput{Bucket: &bucket, Key: &key, VersionId: optional(versionID)})
+	if unexplained(err) {
+		// An answer to HEAD has no body, and S3's word for what is wrong would stand
+		// in it. The same question by GET is told.
+		if _, explained := s.Top(ctx, bucket, key, versionID, 1); explained != nil {
+			return nil, explained
+		}
+	}
+	if err == nil && out.ContentLength == nil {
+		err = errNoLength
+	}
+	if err != nil {
+		return nil, reading(asking, "ask about object", bucket, key, err)
+	}
+	return &Object{
+		Bucket: bucket, Key: key, VersionID: aws.ToString(out.VersionId), ETag: unquoted(out.ETag),
+		ContentType: aws.ToString(out.ContentType), Size: aws.ToInt64(out.ContentLength),
+		LastModified: aws.ToTime(out.LastModified),
+	}, nil
 }
 
 // Top reads the first n octets of an object, or all of a smaller one.

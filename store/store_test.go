@@ -52,6 +52,73 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// TestHead: what S3 knows of an object is what opening it tells.
+func TestHead(t *testing.T) {
+	s, c := world(t)
+	versioning(t, c)
+	first := put(t, c, "drop/a b+ü.pdf", "one")
+	put(t, c, "drop/a b+ü.pdf", "twice")
+	put(t, c, "empty", "")
+	for _, at := range [][2]string{{"drop/a b+ü.pdf", ""}, {"drop/a b+ü.pdf", first}, {"empty", ""}} {
+		opened, err := s.Open(t.Context(), bucket, at[0], at[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = opened.Body.Close()
+		got, err := s.Head(t.Context(), bucket, at[0], at[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(opened, got, cmpopts.IgnoreFields(store.Object{}, "Body")); diff != "" {
+			t.Errorf("%s: known otherwise (-opened +asked):\n%s", at[0], diff)
+		}
+		if got.Body != nil || got.VersionID == "" {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
+// TestHeadReadsNothing: one call, and no octet of the object. Only a refusal, which
+// a HEAD does not explain, is asked for once more.
+func TestHeadReadsNothing(t *testing.T) {
+	var asked []string
+	status := http.StatusOK
+	s := store.New(client(wire(func(r *http.Request) (*http.Response, error) {
+		asked = append(asked, r.Method)
+		if status == http.StatusOK {
+			return answer(200, "x"), nil
+		}
+		if r.Method == http.MethodHead {
+			return answer(status, ""), nil
+		}
+		return refusal(status, "ExpiredToken"), nil
+	})))
+	if _, err := s.Head(t.Context(), bucket, "k", ""); err != nil {
+		t.Fatal(err)
+	}
+	status = http.StatusBadRequest
+	if _, err := s.Head(t.Context(), bucket, "k", ""); classOf(err) != (class{outage: "s3"}) {
+		t.Errorf("%v is %+v", err, classOf(err))
+	}
+	if diff := cmp.Diff([]string{"HEAD", "HEAD", "GET"}, asked); diff != "" {
+		t.Errorf("asked otherwise (-want +got):\n%s", diff)
+	}
+}
+
+// TestHeadOfWhatIsThereAgain: what HEAD does not find and GET does is worth another
+// try.
+func TestHeadOfWhatIsThereAgain(t *testing.T) {
+	s := store.New(client(wire(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodHead {
+			return answer(404, ""), nil
+		}
+		return answer(200, "x"), nil
+	})))
+	if _, err := s.Head(t.Context(), bucket, "k", ""); err == nil || classOf(err) != (class{}) {
+		t.Errorf("%v is %+v", err, classOf(err))
+	}
+}
+
 func TestTop(t *testing.T) {
 	s, c := world(t)
 	const n = 10
