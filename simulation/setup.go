@@ -86,7 +86,7 @@ func (r *Run) redrive() error {
 			r.checker.moved(l.Key)
 		}
 	}
-	_, err := redrive.New(r.queue(deadQueue), r.queue(mailQueue), time.Minute, redrive.Options{Fifo: true}, moved).Run(context.Background())
+	_, err := redrive.New(r.queue(deadQueue), r.queue(mailQueue), time.Minute, redrive.Options{Fifo: true}, redrive.Report{Letter: moved}).Run(context.Background())
 	return err
 }
 

@@ -118,10 +118,13 @@ func (a app) run(ctx context.Context, args []string) error {
 	if len(args) > 0 && !a.local {
 		return fmt.Errorf("%s: mails are only taken with --local", args[0])
 	}
+	if flag := a.redrive.alone(); flag != "" {
+		return fmt.Errorf("%s says nothing without --redrive", flag)
+	}
 	switch {
 	case a.healthcheck:
 		return a.checkHealth(ctx)
-	case a.local && a.redrive.on:
+	case a.local && a.redrive.wanted():
 		return errors.New("--redrive needs --config: a --local that starts now has no dead letters")
 	case a.local && len(args) > 0:
 		return a.localMails(ctx, args)
@@ -129,7 +132,7 @@ func (a app) run(ctx context.Context, args []string) error {
 		return a.localServe(ctx)
 	case a.config == "":
 		return errors.New("say --local to try it on this machine, or --config FILE to run the daemon")
-	case a.redrive.on:
+	case a.redrive.wanted():
 		return a.runRedrive(ctx)
 	}
 	return a.daemon(ctx)

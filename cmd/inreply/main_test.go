@@ -81,19 +81,24 @@ func TestAForgedSenderIsNotAnswered(t *testing.T) {
 
 func TestADeadLetterHasAnExitCodeOfItsOwn(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "strict.yaml")
-	text, err := os.ReadFile(filepath.Join("..", "..", "configs", "local.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	strict := regexp.MustCompile(`(?m)^processing:\n(?:[ #].*\n|\n)*`).ReplaceAllString(string(text),
-		"processing:\n  unrouted: dead-letter\n  routes:\n    - {name: none, sender: nobody@example.com, processor: digest}\n\n")
-	if err := os.WriteFile(config, []byte(strict), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(strictSettings(t)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	code, stdout, stderr := invoke(t, append([]string{"--local", "--config", config, "--out", t.TempDir()}, samples(t, "question.eml")...)...)
 	if code != exitDead || !strings.Contains(stdout, "dead-lettered: ") || !strings.Contains(stderr, "1 of 1 mails dead-lettered") {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
 	}
+}
+
+// strictSettings are the settings for a laptop, with no route that takes anything.
+func strictSettings(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "configs", "local.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile(`(?m)^processing:\n(?:[ #].*\n|\n)*`).ReplaceAllString(string(text),
+		"processing:\n  unrouted: dead-letter\n  routes:\n    - {name: none, sender: nobody@example.com, processor: digest}\n\n")
 }
 
 // Each gets one clear sentence that names the thing and the fix.
@@ -105,6 +110,7 @@ func TestBadInput(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	settings := filepath.Join("..", "..", "configs", "local.yaml")
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +134,14 @@ func TestBadInput(t *testing.T) {
 		{"SMTP port in use", []string{"--local", "--listen", "127.0.0.1:0", "--smtp", taken.Addr().String()}, []string{"--smtp", taken.Addr().String()}},
 		{"unknown verdict", append([]string{"--local", "--verdict", "dmarc=maybe"}, samples(t, "question.eml")...), []string{"--verdict", "maybe"}},
 		{"redrive of nothing", []string{"--local", "--redrive"}, []string{"--redrive", "--config"}},
-		{"broken pattern", []string{"--redrive", "--match-reason", "(", "--config", filepath.Join("..", "..", "configs", "local.yaml")}, []string{"--match-reason"}},
+		{"broken pattern", []string{"--redrive", "--match", "reason=(", "--config", settings}, []string{"--match reason=(", "missing closing"}},
+		{"match by nothing known", []string{"--redrive", "--match", "size=3", "--config", settings}, []string{"size", "reason, from, route, older or newer"}},
+		{"match without a value", []string{"--redrive", "--match", "timeout", "--config", settings}, []string{"--match timeout", "KEY=VALUE"}},
+		{"match by no age", []string{"--redrive", "--match", "older=2", "--config", settings}, []string{"--match older=2", "2h30m"}},
+		{"match twice by one", []string{"--redrive", "--match", "from=a", "--match", "from=b", "--config", settings}, []string{"--match from=b", "(?:A|B)"}},
+		{"negative maximum", []string{"--redrive", "--max", "-1", "--config", settings}, []string{"--max -1"}},
+		{"negative rate", []string{"--redrive", "--rate", "-1", "--config", settings}, []string{"--rate -1"}},
+		{"dry run of a daemon", []string{"--dry-run", "--config", settings}, []string{"--dry-run", "--redrive"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, stdout, stderr := invoke(t, c.args...)

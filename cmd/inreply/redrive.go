@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -19,49 +21,103 @@ type redriveFlags struct {
 	dryRun bool
 	max    int
 	rate   float64
-	reason string
-	from   string
-	route  string
-	older  time.Duration
-	newer  time.Duration
+	match  []string
 }
 
 func (f *redriveFlags) register(set *pflag.FlagSet) {
 	set.BoolVar(&f.on, "redrive", false, "move dead letters back to the queue that they failed in")
-	set.BoolVar(&f.intake, "redrive-intake", false, "with --redrive: those of the relay's intake queue")
+	set.BoolVar(&f.intake, "redrive-intake", false, "the same with those of the relay's intake")
 	set.BoolVar(&f.dryRun, "dry-run", false, "with --redrive: only list what would move, and why it is dead")
+	set.StringArrayVar(&f.match, "match", nil, "with --redrive: only those with this `KEY=VALUE`: reason, from or route (a regular expression), older or newer (dead for longer or less than 2h30m); may be repeated")
 	set.IntVar(&f.max, "max", 0, "with --redrive: move at most `N` (0: all)")
 	set.Float64Var(&f.rate, "rate", 0, "with --redrive: move at most `N` a second (0: as fast as it goes)")
-	set.StringVar(&f.reason, "match-reason", "", "with --redrive: only those whose reason matches this `REGEXP`")
-	set.StringVar(&f.from, "match-from", "", "with --redrive: only those whose sender matches this `REGEXP`")
-	set.StringVar(&f.route, "match-route", "", "with --redrive: only those whose route matches this `REGEXP`")
-	set.DurationVar(&f.older, "older", 0, "with --redrive: only those dead for longer than this")
-	set.DurationVar(&f.newer, "newer", 0, "with --redrive: only those dead for less than this")
 }
 
-// match compiles what the flags choose by.
-func (f redriveFlags) match() (m inreply.RedriveMatch, err error) {
-	m.Older, m.Newer = f.older, f.newer
-	for _, x := range []struct {
-		flag, pattern string
-		into          **regexp.Regexp
-	}{{"--match-reason", f.reason, &m.Reason}, {"--match-from", f.from, &m.From}, {"--match-route", f.route, &m.Route}} {
-		if x.pattern == "" {
-			continue
-		}
-		if *x.into, err = regexp.Compile(x.pattern); err != nil {
-			return m, fmt.Errorf("%s: %w", x.flag, err)
+// wanted reports whether a redrive is asked for.
+func (f redriveFlags) wanted() bool { return f.on || f.intake }
+
+// alone names a flag that was given and needs --redrive, which was not: a daemon
+// must not start because somebody has forgotten it.
+func (f redriveFlags) alone() string {
+	switch {
+	case f.wanted():
+	case f.dryRun:
+		return "--dry-run"
+	case len(f.match) > 0:
+		return "--match"
+	case f.max != 0:
+		return "--max"
+	case f.rate != 0:
+		return "--rate"
+	}
+	return ""
+}
+
+// options reads what the flags say.
+func (f redriveFlags) options() (o inreply.RedriveOptions, err error) {
+	o = inreply.RedriveOptions{DryRun: f.dryRun, Max: f.max, Rate: f.rate}
+	if f.max < 0 {
+		return o, fmt.Errorf("--max %d: it is how many move at most, 0 for all", f.max)
+	}
+	if f.rate < 0 {
+		return o, fmt.Errorf("--rate %g: it is how many move in a second, 0 for as fast as it goes", f.rate)
+	}
+	for _, m := range f.match {
+		if err := match(m, &o.Match); err != nil {
+			return o, fmt.Errorf("--match %s: %w", m, err)
 		}
 	}
-	return m, nil
+	return o, nil
+}
+
+// match adds one KEY=VALUE to what is matched by.
+func match(said string, m *inreply.RedriveMatch) error {
+	key, value, both := strings.Cut(said, "=")
+	if !both || value == "" {
+		return errors.New("say KEY=VALUE, such as reason=timeout or older=2h")
+	}
+	switch key {
+	case "reason":
+		return pattern(value, &m.Reason)
+	case "from", "sender":
+		return pattern(value, &m.From)
+	case "route":
+		return pattern(value, &m.Route)
+	case "older":
+		return age(value, &m.Older)
+	case "newer":
+		return age(value, &m.Newer)
+	}
+	return fmt.Errorf("there is no %q: it is reason, from, route, older or newer", key)
+}
+
+func pattern(value string, into **regexp.Regexp) error {
+	if *into != nil {
+		return errors.New("it was said before: both in one pattern are (?:A|B)")
+	}
+	re, err := regexp.Compile(value)
+	if err != nil {
+		return err //nolint:wrapcheck // the caller names the flag
+	}
+	*into = re
+	return nil
+}
+
+func age(value string, into *time.Duration) error {
+	d, err := time.ParseDuration(value)
+	if err != nil || d <= 0 {
+		return fmt.Errorf("%q is no length of time, such as 90s or 2h30m", value)
+	}
+	*into = d
+	return nil
 }
 
 func (a app) runRedrive(ctx context.Context) error {
-	config, err := configs.Load(a.config, a.environ)
+	options, err := a.redrive.options()
 	if err != nil {
 		return err
 	}
-	match, err := a.redrive.match()
+	config, err := configs.Load(a.config, a.environ)
 	if err != nil {
 		return err
 	}
@@ -69,39 +125,14 @@ func (a app) runRedrive(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	options := inreply.RedriveOptions{DryRun: a.redrive.dryRun, Match: match, Max: a.redrive.max, Rate: a.redrive.rate}
-	summary, err := inreply.Redrive(ctx, config, clients, a.redrive.intake, options, a.letter)
-	a.summary(summary)
-	if err != nil {
+	shown := newProgress(a.stdout, a.redrive.dryRun)
+	summary, err := inreply.Redrive(ctx, config, clients, a.redrive.intake, options, inreply.RedriveReport{Letter: shown.letter, Progress: shown.progress})
+	if summary.Queue == "" {
 		return err
 	}
-	if ctx.Err() != nil {
-		return fmt.Errorf("stopped with %d left", summary.Left)
+	shown.summary(summary)
+	if err == nil && ctx.Err() != nil {
+		return fmt.Errorf("stopped; run it again for the rest: about %d dead letters are left in %s", summary.After, summary.Queue)
 	}
-	return nil
-}
-
-// letter prints one dead letter.
-func (a app) letter(l inreply.DeadLetter, err error) {
-	verb := "moved"
-	if a.redrive.dryRun {
-		verb = "would move"
-	}
-	if err != nil {
-		verb = fmt.Sprintf("refused (%v)", err)
-	}
-	what := l.Message.ID
-	if l.Key != "" {
-		what = l.Bucket + "/" + l.Key
-	}
-	fmt.Fprintf(a.stdout, "%s  %s  group %s  dead since %s  tries %d  from %q  route %q  reason: %s\n",
-		verb, what, l.Group, l.At.Format(time.RFC3339), l.Tries, l.From, l.Route, l.Reason)
-}
-
-func (a app) summary(s inreply.RedriveSummary) {
-	fmt.Fprintf(a.stdout, "%d dead letters seen, %d matched, %d moved, %d left", s.Seen, s.Matched, s.Moved, s.Left)
-	if s.Doubled > 0 {
-		fmt.Fprintf(a.stdout, ", %d sent but still in the dead-letter queue (redrive within five minutes and the queue drops the second copy)", s.Doubled)
-	}
-	fmt.Fprintln(a.stdout)
+	return err
 }

@@ -17,12 +17,9 @@
 package redrive
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"time"
 
@@ -48,24 +45,9 @@ type Target interface {
 type Options struct {
 	DryRun bool    // only report
 	Match  Match   // which dead letters; zero: all
-	Max    int     // how many at most; 0: all
+	Max    int     // how many at most, the first of each group first; 0: all
 	Rate   float64 // messages a second; 0: as fast as it goes
-	Fifo   bool    // the target has groups
-}
-
-// Match chooses dead letters. What is zero matches everything.
-type Match struct {
-	Reason *regexp.Regexp
-	From   *regexp.Regexp
-	Route  *regexp.Regexp
-	Older  time.Duration // dead for longer than this
-	Newer  time.Duration // dead for less than this
-}
-
-// Letter is one dead letter.
-type Letter struct {
-	consumer.DeadLetter
-	Message queue.Message
+	Fifo   bool    // the queues have groups: a dead-letter queue is always of the kind of its queue
 }
 
 // Summary is how a redrive ended.
@@ -78,9 +60,25 @@ type Summary struct {
 	Doubled int // sent, but not deleted: still in the dead-letter queue
 }
 
-// Report is told of each letter that matches, with the error of a send that was
-// refused, and in a dry run of each that would move.
-type Report func(l Letter, err error)
+// Report is told how it goes. Letter gets each letter that was sent, with the
+// error of a send that was refused, and in a dry run each that would be. Progress
+// gets the summary as it is by now, after every call. Either may be nil.
+type Report struct {
+	Letter   func(l Letter, err error)
+	Progress func(s Summary)
+}
+
+func (r Report) letter(l Letter, err error) {
+	if r.Letter != nil {
+		r.Letter(l, err)
+	}
+}
+
+func (r Report) progress(s Summary) {
+	if r.Progress != nil {
+		r.Progress(s)
+	}
+}
 
 // inHand is how many dead letters are held at a time.
 const inHand = 5000
@@ -98,6 +96,7 @@ type Redrive struct {
 	summary    Summary
 	kept       []*held         // looked at and not moved; given back at the end
 	stuck      map[string]bool // groups with a letter that was refused: what follows it stays too
+	chosen     int             // of those that matched, for Options.Max
 }
 
 // held is a dead letter that was received.
@@ -110,7 +109,7 @@ type held struct {
 func New(source Source, target Target, visibility time.Duration, options Options, report Report) *Redrive {
 	limit := rate.NewLimiter(rate.Inf, 0)
 	if options.Rate > 0 {
-		limit = rate.NewLimiter(rate.Limit(options.Rate), 10)
+		limit = rate.NewLimiter(rate.Limit(options.Rate), mostAtOnce)
 	}
 	return &Redrive{source: source, target: target, options: options, visibility: max(visibility, 30*time.Second), report: report, limit: limit, stuck: map[string]bool{}, name: rand.Text()}
 }
@@ -139,24 +138,40 @@ func (r *Redrive) rounds(ctx context.Context) error {
 		if len(round) == 0 {
 			return nil
 		}
-		r.move(ctx, round)
+		r.move(ctx, r.choose(round))
+		if r.options.DryRun && len(round) < inHand {
+			return nil
+		}
 	}
 	return nil
 }
 
 // full reports whether the maximum is reached.
 func (r *Redrive) full() bool {
-	return r.options.Max > 0 && r.summary.Matched >= r.options.Max
+	return r.options.Max > 0 && r.chosen >= r.options.Max
+}
+
+// choose takes the first of a round, which is in order, up to the maximum. Had
+// collect stopped there, a letter might go before one that belongs before it.
+func (r *Redrive) choose(round []*held) []*held {
+	if most := r.options.Max - r.chosen; r.options.Max > 0 && len(round) > most {
+		for _, h := range round[most:] {
+			r.leave(h)
+		}
+		round = round[:most]
+	}
+	r.chosen += len(round)
+	return round
 }
 
 // collect receives what can be seen now, and returns what matches.
 func (r *Redrive) collect(ctx context.Context) ([]*held, error) {
 	var round []*held
-	for len(round) < inHand && ctx.Err() == nil && !r.full() {
+	for len(round) < inHand && ctx.Err() == nil {
 		r.keep(ctx, round)
 		asked := time.Now()
-		messages, err := r.source.Receive(ctx, queue.Receive{Max: 10, Wait: time.Second, Visibility: r.visibility, Attempt: r.nextAttempt()})
-		if err != nil && ctx.Err() == nil {
+		messages, err := r.receive(ctx)
+		if err != nil {
 			r.giveBack(round)
 			return nil, fmt.Errorf("receive dead letters: %w", err)
 		}
@@ -166,7 +181,7 @@ func (r *Redrive) collect(ctx context.Context) ([]*held, error) {
 		for _, m := range messages {
 			h := &held{letter: letter(m), until: asked.Add(r.visibility)}
 			r.summary.Seen++
-			if r.full() || !r.options.Match.matches(h.letter, asked) {
+			if !r.options.Match.matches(h.letter, asked) {
 				r.summary.Kept++
 				r.kept = append(r.kept, h)
 				continue
@@ -178,34 +193,22 @@ func (r *Redrive) collect(ctx context.Context) ([]*held, error) {
 			}
 			round = append(round, h)
 		}
+		r.report.progress(r.summary)
 	}
 	slices.SortStableFunc(round, inOrder)
 	return round, nil
 }
 
-// letter reads what is known of a dead letter. SQS itself writes nothing about
-// those that it moves, so their own group and sequence number have to do.
-func letter(m queue.Message) Letter {
-	l := Letter{Message: m}
-	if err := json.Unmarshal([]byte(m.Attributes[consumer.DeadLetterAttribute]), &l.DeadLetter); err != nil {
-		l.DeadLetter = consumer.DeadLetter{Reason: "moved by SQS after too many receives", At: m.Sent, Receives: m.ReceiveCount}
+// receive asks once. A stop does not cut it off: what SQS has given out by then
+// would stay invisible, and nobody would know of it.
+func (r *Redrive) receive(ctx context.Context) ([]queue.Message, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.visibility)
+	defer cancel()
+	ask := queue.Receive{Max: 10, Wait: time.Second, Visibility: r.visibility}
+	if r.options.Fifo {
+		ask.Attempt = r.nextAttempt()
 	}
-	l.Group = cmp.Or(l.Group, m.Group)
-	l.Sequence = cmp.Or(l.Sequence, m.Sequence)
-	return l
-}
-
-// inOrder is the order in which the groups had their messages: sequence numbers
-// only grow, in a whole queue.
-func inOrder(a, b *held) int {
-	return cmp.Or(cmp.Compare(len(a.letter.Sequence), len(b.letter.Sequence)), cmp.Compare(a.letter.Sequence, b.letter.Sequence))
-}
-
-func (m Match) matches(l Letter, now time.Time) bool {
-	says := func(re *regexp.Regexp, s string) bool { return re == nil || re.MatchString(s) }
-	age := now.Sub(l.At)
-	return says(m.Reason, l.Reason) && says(m.From, l.From) && says(m.Route, l.Route) &&
-		(m.Older == 0 || age > m.Older) && (m.Newer == 0 || age < m.Newer)
+	return r.source.Receive(ctx, ask) //nolint:wrapcheck // the caller says what was done
 }
 
 // move sends a round in batches in which every group stands once: a refused
@@ -213,7 +216,7 @@ func (m Match) matches(l Letter, now time.Time) bool {
 func (r *Redrive) move(ctx context.Context, round []*held) {
 	if r.options.DryRun {
 		for _, h := range round {
-			r.report(h.letter, nil)
+			r.report.letter(h.letter, nil)
 		}
 		r.summary.Left += len(round)
 		r.kept = append(r.kept, round...)
@@ -221,11 +224,12 @@ func (r *Redrive) move(ctx context.Context, round []*held) {
 	}
 	for len(round) > 0 && ctx.Err() == nil {
 		r.keep(ctx, round)
-		batch, rest := nextBatch(round)
-		if err := r.limit.WaitN(ctx, len(batch)); err != nil {
+		batch, rest := nextBatch(round, r.atOnce())
+		if !r.wait(ctx, round, len(batch)) {
 			break
 		}
 		r.send(ctx, batch)
+		r.report.progress(r.summary)
 		round = slices.DeleteFunc(rest, func(h *held) bool {
 			if !r.stuck[h.letter.Group] {
 				return false
@@ -239,17 +243,45 @@ func (r *Redrive) move(ctx context.Context, round []*held) {
 	}
 }
 
+// atOnce is how many letters are sent together: as many as a call takes, but no
+// more than the rate lets go within a quarter of a lease.
+func (r *Redrive) atOnce() int {
+	if r.options.Rate <= 0 {
+		return mostAtOnce
+	}
+	return min(mostAtOnce, max(1, int(r.options.Rate*r.visibility.Seconds()/4)))
+}
+
+// wait waits for the turn of n letters, and keeps the round meanwhile. It
+// reports whether the turn came before ctx ended.
+func (r *Redrive) wait(ctx context.Context, round []*held, n int) bool {
+	for left := r.limit.ReserveN(time.Now(), n).Delay(); left > 0; {
+		step := min(left, r.visibility/4)
+		select {
+		case <-time.After(step):
+		case <-ctx.Done():
+			return false
+		}
+		left -= step
+		r.keep(ctx, round)
+	}
+	return ctx.Err() == nil
+}
+
 // leave notes a letter that matched and stays.
 func (r *Redrive) leave(h *held) {
 	r.summary.Left++
 	r.kept = append(r.kept, h)
 }
 
-// nextBatch takes up to ten letters off the front, one of each group.
-func nextBatch(round []*held) (batch, rest []*held) {
+// mostAtOnce is how many messages SQS takes in one call.
+const mostAtOnce = 10
+
+// nextBatch takes up to most letters off the front, one of each group.
+func nextBatch(round []*held, most int) (batch, rest []*held) {
 	taken := map[string]bool{}
 	for _, h := range round {
-		if len(batch) < 10 && !taken[h.letter.Group] {
+		if len(batch) < most && !taken[h.letter.Group] {
 			batch = append(batch, h)
 		} else {
 			rest = append(rest, h)
@@ -269,7 +301,7 @@ func (r *Redrive) send(ctx context.Context, batch []*held) {
 	ctx = context.WithoutCancel(ctx)
 	var sent []*held
 	for i, result := range r.target.Send(ctx, out) {
-		r.report(batch[i].letter, result.Err)
+		r.report.letter(batch[i].letter, result.Err)
 		if result.Err != nil {
 			r.stuck[batch[i].letter.Group] = true
 			r.leave(batch[i])
@@ -343,15 +375,24 @@ func (r *Redrive) keep(ctx context.Context, round []*held) {
 	}
 }
 
-// giveBack makes visible again what stays.
+// giveBack makes visible again what stays, the last first: while the first of a
+// group are invisible, nobody else gets those behind them. What cannot be given
+// back comes back when its lease is over.
 func (r *Redrive) giveBack(stay []*held) {
-	extensions := make([]queue.Extension, len(stay))
-	for i, h := range stay {
-		extensions[i] = queue.Extension{Handle: h.letter.Message.Handle}
-	}
-	if len(extensions) > 0 {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		r.source.Extend(ctx, extensions)
+	slices.SortStableFunc(stay, func(a, b *held) int { return inOrder(b, a) })
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for try := 0; len(stay) > 0 && try < 3; try++ {
+		extensions := make([]queue.Extension, len(stay))
+		for i, h := range stay {
+			extensions[i] = queue.Extension{Handle: h.letter.Message.Handle}
+		}
+		var left []*held
+		for i, err := range r.source.Extend(ctx, extensions) {
+			if err != nil && !queue.Lost(err) {
+				left = append(left, stay[i])
+			}
+		}
+		stay = left
 	}
 }

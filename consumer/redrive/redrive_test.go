@@ -86,7 +86,7 @@ func (r *rig) run(ctx context.Context, target redrive.Target, options redrive.Op
 		}
 		r.moved = append(r.moved, l.Key)
 	}
-	summary, err := redrive.New(r.dead, target, 30*time.Second, options, report).Run(ctx)
+	summary, err := redrive.New(r.dead, target, 30*time.Second, options, redrive.Report{Letter: report}).Run(ctx)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestMovesOnlyWhatMatches(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.bury(letter("a", 1, "timeout of the application"), letter("a", 2, "no mail"), letter("b", 1, "timeout"))
 		summary := r.run(context.Background(), r.source, redrive.Options{Match: redrive.Match{Reason: regexp.MustCompile("timeout")}, Max: 1})
-		if summary.Moved != 1 || summary.Matched != 1 {
+		if summary.Moved != 1 || summary.Matched != 2 || summary.Left != 1 || summary.Kept != 1 {
 			t.Errorf("%+v, want one of the two that match", summary)
 		}
 		if left := r.drain(r.dead); len(left) != 2 {
@@ -203,13 +203,52 @@ func TestMovesOnlyWhatMatches(t *testing.T) {
 	})
 }
 
+func TestMatchesByReasonSenderRouteAndAge(t *testing.T) {
+	for name, c := range map[string]struct {
+		match redrive.Match
+		want  []string
+	}{
+		"all":    {redrive.Match{}, []string{"a1", "a2", "b1", "c1"}},
+		"reason": {redrive.Match{Reason: regexp.MustCompile("time ?out")}, []string{"a1", "b1"}},
+		"sender": {redrive.Match{From: regexp.MustCompile(`@ana\.`)}, []string{"a1", "a2"}},
+		"route":  {redrive.Match{Route: regexp.MustCompile("^orders$")}, []string{"c1"}},
+		"older":  {redrive.Match{Older: 24 * time.Hour}, []string{"a1", "c1"}},
+		"newer":  {redrive.Match{Newer: 24 * time.Hour}, []string{"a2", "b1"}},
+		"both":   {redrive.Match{Reason: regexp.MustCompile("timeout"), Older: 24 * time.Hour}, []string{"a1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(r *rig) {
+				for _, x := range []struct {
+					group, from, route, reason string
+					n                          int
+					ago                        time.Duration
+				}{
+					{"a", "x@ana.example", "digest", "timeout of the application", 1, 48 * time.Hour},
+					{"a", "x@ana.example", "digest", "no mail", 2, time.Hour},
+					{"b", "x@ben.example", "digest", "timeout", 1, time.Hour},
+					{"c", "x@cem.example", "orders", "403", 1, 48 * time.Hour},
+				} {
+					l := letter(x.group, x.n, x.reason)
+					l.From, l.Route, l.At = x.from, x.route, time.Now().Add(-x.ago)
+					r.bury(l)
+				}
+				r.run(context.Background(), r.source, redrive.Options{Match: c.match})
+				slices.Sort(r.moved)
+				if !slices.Equal(r.moved, c.want) {
+					t.Errorf("moved %v, want %v", r.moved, c.want)
+				}
+			})
+		})
+	}
+}
+
 // A second redrive of what the first one sent and could not delete sends nothing
 // twice: the queue knows the dead letter's id.
 func TestARepeatedRedriveSendsNothingTwice(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.bury(letter("a", 1, ""))
 		stubborn := undeletable{r.dead}
-		summary, err := redrive.New(stubborn, r.source, 30*time.Second, redrive.Options{Fifo: true}, func(redrive.Letter, error) {}).Run(context.Background())
+		summary, err := redrive.New(stubborn, r.source, 30*time.Second, redrive.Options{Fifo: true}, redrive.Report{}).Run(context.Background())
 		if err != nil || summary.Doubled != 1 {
 			t.Fatalf("%+v, %v", summary, err)
 		}
@@ -240,11 +279,6 @@ func TestStopsBetweenEntriesAndSaysWhatIsLeft(t *testing.T) {
 			r.bury(letter("a", n, ""))
 		}
 		ctx, stop := context.WithCancel(context.Background())
-		go func() {
-			time.Sleep(2500 * time.Millisecond)
-			stop()
-		}()
-		// The first ten are free; after that one a second.
 		summary := r.run(ctx, stopping{r.source, stop, "a3"}, redrive.Options{})
 		if summary.Moved != 3 || summary.Left != 3 {
 			t.Errorf("%+v, want three moved and three left", summary)
