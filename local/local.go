@@ -107,7 +107,7 @@ func New(c Config) *World {
 		Topics: w.SNS, Queues: bucketQueues{w.SQS},
 		DuplicateEvent: func(string) bool { return w.injector.next(EventOperation).mishap == duplicated },
 	})
-	w.SES = ses.New(ses.Config{Region: c.Region, Quota: c.Quota, Logger: c.Logger.Named("ses"), Rand: random})
+	w.SES = ses.New(ses.Config{Region: c.Region, Quota: c.Quota, Logger: c.Logger.Named("ses"), Events: w.SNS.Publish, Rand: random})
 	w.pages = w.newPages()
 	return w
 }

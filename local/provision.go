@@ -23,6 +23,11 @@ type Names struct {
 	// FifoTopic, Queue and DeadLetters are what the relay feeds. Their names end
 	// in ".fifo".
 	FifoTopic, Queue, DeadLetters string
+	// Feedback is the standard queue for SES's bounces and complaints,
+	// FeedbackDeadLetters where its messages go that nobody could read. Empty: none.
+	Feedback, FeedbackDeadLetters string
+	// ConfigurationSet is SES's; it publishes to Feedback if there is one. Empty: none.
+	ConfigurationSet string
 	// Identities may send mail: addresses or domains.
 	Identities []string
 }
@@ -44,7 +49,7 @@ const maxReceives = 1000
 // the topic, the topic feeding the intake queue, the FIFO topic feeding the FIFO
 // queue, both raw; a dead-letter queue for each queue; verified identities; and
 // a receipt rule that stores all mail. What exists already with the same settings
-// is left as it is. Every name must be given. The error says what was refused;
+// is left as it is. Every name must be given that is not said to be none if empty. The error says what was refused;
 // what came before it stays.
 func (w *World) Provision(n Names) (Addresses, error) {
 	if slices.Contains([]string{n.Bucket, n.Topic, n.Intake, n.IntakeDeadLetters, n.FifoTopic, n.Queue, n.DeadLetters}, "") {
@@ -59,6 +64,7 @@ func (w *World) Provision(n Names) (Addresses, error) {
 	p.subscribe(a.TopicARN, intakeARN)
 	p.subscribe(a.FifoTopicARN, queueARN)
 	p.bucket(n.Bucket, n.Prefix, a.TopicARN)
+	p.feedback(n)
 	if p.err != nil {
 		return Addresses{}, p.err
 	}
@@ -133,6 +139,23 @@ func (p *provisioner) bucket(name, prefix, topicARN string) {
 	p.failed("notify of bucket "+name, p.w.S3.Notify(name, s3.Notification{
 		Topics: []s3.TopicNotification{{Announcement: announcement, TopicARN: topicARN}},
 	}))
+}
+
+// feedback has SES publish bounces and complaints to a queue of its own, by a topic
+// with the queue's name.
+func (p *provisioner) feedback(n Names) {
+	if p.err != nil || n.ConfigurationSet == "" {
+		return
+	}
+	if n.Feedback == "" {
+		p.w.SES.SetDestination(n.ConfigurationSet, "")
+		return
+	}
+	topic := p.topic(n.Feedback, false)
+	p.subscribe(topic, p.queue(n.Feedback, p.queue(n.FeedbackDeadLetters, "", false), false))
+	if p.err == nil {
+		p.w.SES.SetDestination(n.ConfigurationSet, topic)
+	}
 }
 
 func (p *provisioner) failed(what string, err error) {

@@ -26,24 +26,27 @@ type operation func(query.Parameters) (result any, err error)
 // offered lists the operations by the names of the API.
 func (s *Server) offered() map[string]operation {
 	return map[string]operation{
-		"VerifyEmailIdentity":               s.verifyEmailIdentity,
-		"VerifyDomainIdentity":              s.verifyDomainIdentity,
-		"GetIdentityVerificationAttributes": s.getIdentityVerificationAttributes,
-		"GetIdentityDkimAttributes":         s.getIdentityDkimAttributes,
-		"ListIdentities":                    s.listIdentities,
-		"DeleteIdentity":                    s.deleteIdentity,
-		"GetSendQuota":                      s.getSendQuota,
-		"GetSendStatistics":                 s.getSendStatistics,
-		"GetAccountSendingEnabled":          s.getAccountSendingEnabled,
-		"SendEmail":                         s.sendEmail,
-		"SendRawEmail":                      s.sendRawEmail,
-		"CreateConfigurationSet":            s.createConfigurationSet,
-		"DescribeConfigurationSet":          s.describeConfigurationSet,
-		"ListConfigurationSets":             s.listConfigurationSets,
-		"DeleteConfigurationSet":            s.deleteConfigurationSet,
-		"DescribeActiveReceiptRuleSet":      s.describeActiveReceiptRuleSet,
-		"DescribeReceiptRuleSet":            s.describeReceiptRuleSet,
-		"ListReceiptRuleSets":               s.listReceiptRuleSets,
+		"VerifyEmailIdentity":                    s.verifyEmailIdentity,
+		"VerifyDomainIdentity":                   s.verifyDomainIdentity,
+		"GetIdentityVerificationAttributes":      s.getIdentityVerificationAttributes,
+		"GetIdentityDkimAttributes":              s.getIdentityDkimAttributes,
+		"ListIdentities":                         s.listIdentities,
+		"DeleteIdentity":                         s.deleteIdentity,
+		"GetSendQuota":                           s.getSendQuota,
+		"GetSendStatistics":                      s.getSendStatistics,
+		"GetAccountSendingEnabled":               s.getAccountSendingEnabled,
+		"SendEmail":                              s.sendEmail,
+		"SendRawEmail":                           s.sendRawEmail,
+		"CreateConfigurationSet":                 s.createConfigurationSet,
+		"DescribeConfigurationSet":               s.describeConfigurationSet,
+		"ListConfigurationSets":                  s.listConfigurationSets,
+		"DeleteConfigurationSet":                 s.deleteConfigurationSet,
+		"CreateConfigurationSetEventDestination": s.createEventDestination,
+		"UpdateConfigurationSetEventDestination": s.updateEventDestination,
+		"DeleteConfigurationSetEventDestination": s.deleteEventDestination,
+		"DescribeActiveReceiptRuleSet":           s.describeActiveReceiptRuleSet,
+		"DescribeReceiptRuleSet":                 s.describeReceiptRuleSet,
+		"ListReceiptRuleSets":                    s.listReceiptRuleSets,
 	}
 }
 
@@ -97,7 +100,7 @@ func (s *Server) getSendQuota(query.Parameters) (any, error) {
 }
 
 // getSendStatistics counts in steps of 15 minutes, as on AWS, but with all refused mails in the
-// last one. Nothing bounces here and nobody complains.
+// last one.
 func (s *Server) getSendStatistics(query.Parameters) (any, error) {
 	type point struct {
 		Timestamp                                      string
@@ -111,7 +114,11 @@ func (s *Server) getSendStatistics(query.Parameters) (any, error) {
 		if len(points) == 0 || points[len(points)-1].Timestamp != at {
 			points = append(points, point{Timestamp: at})
 		}
-		points[len(points)-1].DeliveryAttempts += len(mail.Destinations)
+		last := &points[len(points)-1]
+		last.DeliveryAttempts += len(mail.Destinations)
+		bounces, complaints := mail.counts()
+		last.Bounces += bounces
+		last.Complaints += complaints
 	}
 	if s.rejected > 0 {
 		if len(points) == 0 {
@@ -135,16 +142,16 @@ func (s *Server) createConfigurationSet(p query.Parameters) (any, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.configurationSets[name] {
+	if _, exists := s.configurationSets[name]; exists {
 		return nil, refuse("ConfigurationSetAlreadyExists", "Configuration set <%s> already exists.", name)
 	}
-	s.configurationSets[name] = true
+	s.configurationSets[name] = nil
 	return nil, nil
 }
 
 // configurationSet refuses a set that does not exist. The caller holds the lock.
 func (s *Server) configurationSet(name string) error {
-	if !s.configurationSets[name] {
+	if _, exists := s.configurationSets[name]; !exists {
 		return refuse("ConfigurationSetDoesNotExist", "Configuration set <%s> does not exist.", name)
 	}
 	return nil
@@ -160,7 +167,14 @@ func (s *Server) describeConfigurationSet(p query.Parameters) (any, error) {
 	if err := s.configurationSet(name); err != nil {
 		return nil, err
 	}
-	return struct{ ConfigurationSet configurationSetShape }{configurationSetShape{name}}, nil
+	var shown []destinationShape
+	if slices.Contains(p.Strings("ConfigurationSetAttributeNames"), "eventDestinations") {
+		shown = s.destinations(name)
+	}
+	return struct {
+		ConfigurationSet  configurationSetShape
+		EventDestinations []destinationShape `xml:"EventDestinations>member"`
+	}{configurationSetShape{name}, shown}, nil
 }
 
 func (s *Server) listConfigurationSets(query.Parameters) (any, error) {

@@ -94,31 +94,42 @@ func (s *Server) accept(out outgoing) (any, error) {
 	if err := out.complete(header); err != nil {
 		return nil, err
 	}
+	sent, events, err := s.take(out, header)
+	if err != nil {
+		return nil, err
+	}
+	s.publish(events)
+	return struct{ MessageId string }{sent.ID}, nil
+}
+
+// take keeps a mail, if SES takes it, and says what is to be told of it.
+func (s *Server) take(out outgoing, header mail.Header) (sent Sent, events []publication, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if out.configurationSet != "" {
 		if err := s.configurationSet(out.configurationSet); err != nil {
-			return nil, err
+			return sent, nil, err
 		}
 	}
 	if err := s.checkVerified(out.identities(header)); err != nil {
-		return nil, err
+		return sent, nil, err
 	}
 	if s.sandbox {
 		if err := s.checkVerified(out.recipients); err != nil {
-			return nil, err
+			return sent, nil, err
 		}
 	}
 	now := time.Now()
 	if err := s.quota.take(now, len(out.recipients)); err != nil {
-		return nil, err
+		return sent, nil, err
 	}
 	id := s.newID(now)
-	s.sent = append(s.sent, Sent{
+	sent = Sent{
 		ID: id, MessageID: s.messageID(id), Source: out.source, Destinations: out.recipients,
 		Raw: out.raw, At: now, ConfigurationSet: out.configurationSet, Tags: out.tags,
-	})
-	return struct{ MessageId string }{id}, nil
+	}
+	s.sent = append(s.sent, sent)
+	return sent, s.publications(sent), nil
 }
 
 // once tells whether a header may stand only once in a mail that SES takes.

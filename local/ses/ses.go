@@ -11,9 +11,13 @@
 // gets the bytes that SES would store in S3, its own headers on top of the sender's, with the
 // name under which it would store them.
 //
+// A configuration set publishes events of its mails to SNS topics, as it was told. Every mail is
+// delivered but those to the mailbox simulator: bounce@simulator.amazonses.com bounces for good,
+// complaint@simulator.amazonses.com complains.
+//
 // The tour: this file holds the Server; operations.go speaks the wire and knows every operation
 // by name. identities.go says who may send, quota.go how much, send.go takes mail in, compose.go
-// writes the mail of SendEmail, wire.go shows what goes out. receive.go is the way in, rules.go
+// writes the mail of SendEmail, wire.go shows what goes out, events.go tells what became of it. receive.go is the way in, rules.go
 // what is said of receipt rules.
 //
 // Identities are verified as soon as they are asked for. Nothing runs in the background, and
@@ -44,6 +48,8 @@ type Config struct {
 	// Sandbox also refuses recipients that are not verified, as AWS does until an account was
 	// let out of the sandbox.
 	Sandbox bool
+	// Events takes the events that configuration sets publish; nil drops them.
+	Events Publisher
 	// Rand is the source of ids, read under a lock; crypto/rand when nil.
 	Rand io.Reader
 }
@@ -82,12 +88,13 @@ type Server struct {
 	log        *zap.Logger
 	sandbox    bool
 	operations map[string]operation
+	events     Publisher
 
 	mu                sync.Mutex
 	rand              io.Reader
 	quota             *meter
 	identities        map[string]string // verified ones, with the token of domains
-	configurationSets map[string]bool
+	configurationSets map[string][]destination
 	ruleSets          map[string][]Rule
 	activeRules       string
 	sent              []Sent
@@ -101,8 +108,9 @@ func New(c Config) *Server {
 		log:               c.Logger,
 		sandbox:           c.Sandbox,
 		rand:              c.Rand,
+		events:            c.Events,
 		identities:        make(map[string]string),
-		configurationSets: make(map[string]bool),
+		configurationSets: make(map[string][]destination),
 		ruleSets:          make(map[string][]Rule),
 	}
 	if s.region == "" {
@@ -110,6 +118,9 @@ func New(c Config) *Server {
 	}
 	if s.log == nil {
 		s.log = zap.NewNop()
+	}
+	if s.events == nil {
+		s.events = func(string, string, string) error { return nil }
 	}
 	if s.rand == nil {
 		s.rand = rand.Reader
