@@ -36,6 +36,7 @@ import (
 	"inreply/processing/digest"
 	"inreply/queue"
 	"inreply/relay"
+	"inreply/relay/push"
 	"inreply/store"
 )
 
@@ -56,6 +57,7 @@ type Parts struct {
 // Daemon is inreply, wired and not yet running.
 type Daemon struct {
 	relay    *relay.Relay // nil where AWS does the relaying
+	door     *push.Door   // nil where nothing is pushed
 	consumer *consumer.Consumer
 	log      *zap.Logger
 }
@@ -78,6 +80,12 @@ func New(ctx context.Context, config configs.Config, clients Clients, parts Part
 	if config.Relay.Enabled() {
 		if d.relay, err = newRelay(ctx, config, clients, records, handle, parts); err != nil {
 			faults = append(faults, err)
+		}
+	}
+	if config.Relay.Push.Enabled() {
+		d.door, err = push.New(config.Relay.Push, push.Parts{Taker: d.relay, Logger: parts.Logger.Named("push")})
+		if err != nil {
+			faults = append(faults, fmt.Errorf("make the door for pushes: %w", err))
 		}
 	}
 	if len(faults) > 0 {
@@ -182,34 +190,50 @@ func credentials(err error) bool {
 }
 
 func newRelay(ctx context.Context, config configs.Config, clients Clients, records *store.Records, handle consumer.Handler, parts Parts) (*relay.Relay, error) {
-	url, attributes, err := findQueue(ctx, clients, "relay.queue", config.Relay.Queue)
-	if err != nil {
-		return nil, err
-	}
-	if attributes.DeadLetterARN == "" {
-		return nil, fmt.Errorf("relay.queue: %s has no dead-letter queue: set its RedrivePolicy", config.Relay.Queue)
-	}
-	dead, _, err := findQueue(ctx, clients, "the dead-letter queue of relay.queue", attributes.DeadLetterARN)
-	if err != nil {
-		return nil, err
-	}
 	if !strings.HasSuffix(config.Relay.Topic, ".fifo") {
 		return nil, fmt.Errorf("relay.topic: %s is not a FIFO topic: name one whose ARN ends in .fifo", config.Relay.Topic)
 	}
-	mail := func(o event.Object) bool {
-		mail, _ := handle.Takes(email.Object{Bucket: o.Bucket, Key: o.Key, VersionID: o.VersionID, ETag: o.ETag, Size: o.Size})
-		return mail
+	made := relay.Parts{
+		Topic: queue.NewTopic(clients.SNS, config.Relay.Topic), Tops: store.New(clients.S3),
+		Own: records.Owns, Logger: parts.Logger.Named("relay"), Random: parts.Random,
 	}
-	return relay.New(config.Relay, relay.Parts{
-		Intake: queue.New(clients.SQS, url), Topic: queue.NewTopic(clients.SNS, config.Relay.Topic), DeadLetters: queue.New(clients.SQS, dead),
-		Tops: store.New(clients.S3), Own: records.Owns, Mail: mail, Logger: parts.Logger.Named("relay"), Random: parts.Random,
-	})
+	made.Takes = func(o event.Object) (mail, object bool) {
+		return handle.Takes(email.Object{Bucket: o.Bucket, Key: o.Key, VersionID: o.VersionID, ETag: o.ETag, Size: o.Size})
+	}
+	setting, dead := "relay.dead_letters", config.Relay.DeadLetters
+	if config.Relay.Queue != "" {
+		url, attributes, err := findQueue(ctx, clients, "relay.queue", config.Relay.Queue)
+		if err != nil {
+			return nil, err
+		}
+		made.Intake = queue.New(clients.SQS, url)
+		if dead == "" {
+			setting, dead = "the dead-letter queue of relay.queue", attributes.DeadLetterARN
+		}
+	}
+	if dead == "" {
+		return nil, fmt.Errorf("relay.queue: %s has no dead-letter queue: set its RedrivePolicy", config.Relay.Queue)
+	}
+	url, _, err := findQueue(ctx, clients, setting, dead)
+	if err != nil {
+		return nil, err
+	}
+	made.DeadLetters = queue.New(clients.SQS, url)
+	return relay.New(config.Relay, made)
 }
 
 // Run relays and consumes until ctx ends, then stops cleanly: see the package
 // comments of relay and consumer. It returns nil after a clean stop.
 func (d *Daemon) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
+	if d.door != nil {
+		listener, err := d.door.Listen(ctx)
+		if err != nil {
+			return err
+		}
+		d.log.Info("pushes are taken", zap.String("address", listener.Addr().String()))
+		group.Go(func() error { return d.door.Serve(ctx, listener) })
+	}
 	group.Go(func() error { return d.consumer.Run(ctx) })
 	if d.relay != nil {
 		group.Go(func() error { return d.relay.Run(ctx) })

@@ -109,6 +109,7 @@ func closedSets() map[string][]string {
 		"processing.policy.trust":           trust,
 		"processing.routes[0].policy.trust": trust,
 		"relay.group":                       {relay.GroupSender, relay.GroupRecipient, relay.GroupPrefix, relay.GroupKey},
+		"relay.object_group":                {relay.GroupPrefix, relay.GroupKey},
 		"mailer.unknown":                    {mailer.Resend, mailer.DeadLetter},
 	}
 }
@@ -196,7 +197,7 @@ func (g *generator) of(at path, v reflect.Value, description string) map[string]
 		if closed := closedSets()[at.String()]; len(closed) > 0 {
 			s["enum"] = closed
 		}
-		if last := at[len(at)-1]; strings.HasSuffix(last, "secret") || strings.HasSuffix(last, "_key") {
+		if last := at[len(at)-1]; strings.HasSuffix(last, "secret") || strings.HasSuffix(last, "_key") || last == "password" {
 			s["writeOnly"] = true
 		}
 	case reflect.Bool:

@@ -55,26 +55,32 @@ func (r *Relay) relay(ctx context.Context, messages []queue.Message) {
 // does not cut it off: it is a few calls, with a deadline.
 func (r *Relay) attempt(ctx context.Context, messages []queue.Message) (held []*notice) {
 	ctx = context.WithoutCancel(ctx)
-	notices := r.read(ctx, messages)
-	r.publish(ctx, notices)
+	notices := make([]*notice, len(messages))
+	for i, m := range messages {
+		notices[i] = &notice{message: m}
+	}
+	r.seeThrough(ctx, notices, r.config.Deadline)
 	ending, cancel := context.WithTimeout(ctx, finishing)
 	defer cancel()
 	r.bury(ending, notices)
 	return r.end(ending, notices)
 }
 
-// read reads all messages at once.
-func (r *Relay) read(ctx context.Context, messages []queue.Message) []*notice {
-	ctx, cancel := context.WithTimeout(ctx, r.config.Deadline-r.config.Deadline/4) // the rest is for publishing
+// seeThrough reads and publishes, within a deadline.
+func (r *Relay) seeThrough(ctx context.Context, notices []*notice, deadline time.Duration) {
+	r.read(ctx, notices, deadline-deadline/4) // the rest is for publishing
+	r.publish(ctx, notices, max(deadline/4, time.Second))
+}
+
+// read reads all notices at once.
+func (r *Relay) read(ctx context.Context, notices []*notice, deadline time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	notices := make([]*notice, len(messages))
 	var reading sync.WaitGroup
-	for i, m := range messages {
-		notices[i] = &notice{message: m}
-		reading.Go(func() { r.readOne(ctx, notices[i]) })
+	for _, n := range notices {
+		reading.Go(func() { r.readOne(ctx, n) })
 	}
 	reading.Wait()
-	return notices
 }
 
 // readOne decodes one message and chooses group and deduplication id of what it
@@ -116,9 +122,12 @@ func (r *Relay) readOne(ctx context.Context, n *notice) {
 
 // passedOver says why an object is not relayed, or nothing.
 func (r *Relay) passedOver(o event.Object) string {
+	_, object := r.parts.Takes(o)
 	switch {
 	case r.parts.Own(o.Bucket, o.Key):
 		return "one of our own records: no notification should cover their prefix"
+	case object:
+		return "" // The filters are for mails.
 	case !strings.HasPrefix(o.Key, r.config.Prefix):
 		return "its key does not begin with relay.prefix"
 	case !strings.HasSuffix(o.Key, r.config.Suffix):
@@ -130,7 +139,7 @@ func (r *Relay) passedOver(o event.Object) string {
 // publish publishes what all notices announce, in their order. A notice of which
 // one entry failed ends as that entry does: what was published of it already is
 // known by its deduplication id.
-func (r *Relay) publish(ctx context.Context, notices []*notice) {
+func (r *Relay) publish(ctx context.Context, notices []*notice, deadline time.Duration) {
 	var out []queue.Outgoing
 	var of []*notice
 	var objects []event.Object
@@ -145,7 +154,7 @@ func (r *Relay) publish(ctx context.Context, notices []*notice) {
 	if len(out) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, max(r.config.Deadline/4, time.Second))
+	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	for i, result := range r.parts.Topic.Publish(ctx, out) {
 		switch {

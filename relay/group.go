@@ -18,16 +18,21 @@ const topSize = 64 << 10
 
 // group chooses the message group of an object.
 func (r *Relay) group(ctx context.Context, o event.Object) (string, error) {
-	switch r.config.Group {
+	by := r.config.Group
+	mail, object := r.parts.Takes(o)
+	if object && !mail {
+		by = r.config.ObjectGroup
+	}
+	switch by {
 	case GroupKey:
 		return byKey(o), nil
 	case GroupPrefix:
 		return "p-" + hash(o.Bucket, path.Dir(o.Key)), nil
 	}
-	if r.config.Group == GroupRecipient && o.Receipt != nil && len(o.Receipt.Recipients) > 0 {
+	if by == GroupRecipient && o.Receipt != nil && len(o.Receipt.Recipients) > 0 {
 		return "r-" + hash(strings.ToLower(o.Receipt.Recipients[0])), nil
 	}
-	if r.parts.Mail != nil && !r.parts.Mail(o) {
+	if !mail {
 		return byKey(o), nil // It has no author, and may be nothing that we may read.
 	}
 	head, err := r.parts.Tops.Top(ctx, o.Bucket, o.Key, o.VersionID, topSize)
@@ -44,7 +49,7 @@ func (r *Relay) group(ctx context.Context, o event.Object) (string, error) {
 	if err != nil {
 		return byKey(o), nil //nolint:nilerr // what is no header names no author
 	}
-	if r.config.Group == GroupRecipient {
+	if by == GroupRecipient {
 		if len(top.Recipients) == 0 {
 			return byKey(o), nil
 		}

@@ -178,7 +178,7 @@ func TestDeduplication(t *testing.T) {
 // and perhaps lies where we may read nothing.
 func TestWhatIsNoMailIsNotRead(t *testing.T) {
 	inBubble(t, func(r *rig) {
-		r.mail = func(o event.Object) bool { return !strings.HasPrefix(o.Key, "drop/") }
+		r.takes = func(o event.Object) (mail, object bool) { return !strings.HasPrefix(o.Key, "drop/"), false }
 		var read []string
 		r.tops.top = func(_ context.Context, key string) ([]byte, error) {
 			read = append(read, key)

@@ -1,5 +1,5 @@
 // Package relay takes the notices of new objects from where AWS can deliver
-// them, a standard queue, to where they must be worked off in order, a FIFO
+// them, a standard queue or SNS's calls over HTTPS, to where they must be worked off in order, a FIFO
 // topic. AWS itself refuses to: an S3 event cannot go to a FIFO topic or queue,
 // nor a standard topic to a FIFO queue.
 //
@@ -21,6 +21,7 @@
 //	group.go  the group and the deduplication id of an object
 //	end.go    how a notice ends: deleted, dead-lettered, back in the intake, held
 //	health.go whether the loops turn
+//	called.go notices that SNS calls in; who may call is the affair of package push
 //
 // What cannot be relayed has one of three ends. A text that is no notice never will
 // be one: it goes to the intake's dead-letter queue, with the reason. A notice whose
@@ -66,12 +67,12 @@ type Tops interface {
 
 // Parts are what a Relay is put together from.
 type Parts struct {
-	Intake      Intake
+	Intake      Intake // nil where nothing is polled for
 	Topic       Topic
 	DeadLetters DeadLetters
 	Tops        Tops
-	Own         func(bucket, key string) bool // reports our own records, which are never relayed
-	Mail        func(o event.Object) bool     // reports what may be a mail; nothing else is read. Nil: everything
+	Own         func(bucket, key string) bool            // reports our own records, which are never relayed
+	Takes       func(o event.Object) (mail, object bool) // reports what may be a mail, and what goes on unread; nil: everything is mail
 	Logger      *zap.Logger
 	Random      func() float64 // at least 0, below 1: jitter
 }
@@ -82,6 +83,7 @@ type Relay struct {
 	parts  Parts
 	log    *zap.Logger
 	health *health
+	called gathering
 }
 
 // New returns a Relay.
@@ -89,12 +91,19 @@ func New(config Config, parts Parts) (*Relay, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("check the relay's settings: %w", err)
 	}
+	if parts.Takes == nil {
+		parts.Takes = func(event.Object) (mail, object bool) { return true, false }
+	}
 	return &Relay{config: config, parts: parts, log: parts.Logger, health: newHealth()}, nil
 }
 
-// Run relays until ctx ends, and then finishes or gives back what it has. Its error
-// is about the intake, when that does not exist.
+// Run relays what it polls for until ctx ends, and then finishes or gives back what
+// it has. Its error is about the intake, when that does not exist.
 func (r *Relay) Run(ctx context.Context) error {
+	if r.config.Queue == "" {
+		<-ctx.Done()
+		return nil
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	turns := newTurns(r.config.Concurrency)

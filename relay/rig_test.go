@@ -31,8 +31,8 @@ type rig struct {
 	tops   *tops
 	logs   *observer.ObservedLogs
 	config relay.Config
-	relay  *relay.Relay            // while it runs
-	mail   func(event.Object) bool // what may be a mail; nil: everything
+	relay  *relay.Relay                           // while it runs
+	takes  func(event.Object) (mail, object bool) // nil: everything is mail
 }
 
 // inBubble runs a test with time of its own.
@@ -54,7 +54,7 @@ func (r *rig) run() (stop func() error) {
 	relayed, err := relay.New(r.config, relay.Parts{
 		Intake: r.intake, Topic: r.topic, DeadLetters: r.dead, Tops: r.tops, Logger: zap.New(core),
 		Own:    func(_, key string) bool { return strings.HasPrefix(key, "inreply/records/") },
-		Mail:   r.mail,
+		Takes:  r.takes,
 		Random: func() float64 { return 0.5 },
 	})
 	if err != nil {
