@@ -87,3 +87,32 @@ func Marked(key []byte, value string) bool {
 	mailID, _, found := strings.Cut(rest, ".")
 	return versioned && found && hmac.Equal([]byte(Mark(key, mailID)), []byte("1."+rest))
 }
+
+// ReplyField reports whether a processor may give its reply a header field of this
+// name. The fields that say who writes to whom, when, in which thread and how the
+// content is encoded are ours. So are those by which a program, a mail server or SES
+// itself decides something: X-SES- fields choose configuration sets and identities
+// (SES developer guide, "Sending raw email"), X-Auto-Response-Suppress and ours keep
+// mail from going in circles.
+func ReplyField(name string) bool {
+	name = strings.ToLower(name)
+	switch name {
+	case "comments", "keywords", "organization", "content-language", "importance", "priority", "sensitivity", "expires", "reply-by":
+		return true
+	}
+	rest, ok := strings.CutPrefix(name, "x-")
+	if !ok || rest == "" || len(name) > longestFieldName {
+		return false
+	}
+	for _, reserved := range []string{"ses-", "inreply-", "auto-response-suppress", "ms-", "google-", "gm-", "forwarded-", "spam-", "virus-", "original", "envelope-", "loop"} {
+		if strings.HasPrefix(rest, reserved) {
+			return false
+		}
+	}
+	return !strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-'
+	})
+}
+
+// longestFieldName is more than any name of a field needs, in octets.
+const longestFieldName = 70

@@ -200,6 +200,10 @@ type Reply struct {
 	Text        string // plain text, any line ends
 	HTML        string // empty: the reply has no HTML
 	Attachments []Part
+	Headers     []Field // more fields of the header, of those that [ReplyField] allows
+
+	Template string // name of a template that writes what is left empty; empty: none
+	Data     any    // for the template
 }
 
 // Part is one file that a reply carries.
@@ -247,6 +251,18 @@ type Message struct {
 
 	Route  Route  // the route that it took; zero before it has one
 	Permit Permit // whether it may be answered; zero before that is known
+
+	raw []byte // as S3 holds it; nil unless a Parser read it
+}
+
+// SHA256 is the hash of the mail's octets as S3 holds them, in hex; empty for a
+// message that was not parsed. It is computed when it is asked for.
+func (m *Message) SHA256() string {
+	if m.raw == nil {
+		return ""
+	}
+	sum := sha256.Sum256(m.raw)
+	return hex.EncodeToString(sum[:])
 }
 
 // Route is the route that a mail or an object took, as its processor sees it.

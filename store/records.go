@@ -63,6 +63,7 @@ type MailRecord struct {
 	Tries     int       `json:"tries,omitzero"`      // that were written down
 	TriesOf   string    `json:"tries_of,omitzero"`   // the message whose tries these are: a redriven mail has new ones
 	LastError string    `json:"last_error,omitzero"` // of the last of them
+	Asked     time.Time `json:"asked,omitzero"`      // when an application service first said: later
 }
 
 // SenderRecord is what is remembered of one sender.
