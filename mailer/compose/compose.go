@@ -104,8 +104,35 @@ func (c *composer) header(r *email.Reply, o Options) {
 	for _, f := range o.Fields {
 		c.extra(f)
 	}
+	c.replyFields(r.Headers)
 	c.field("MIME-Version", "1.0")
 }
+
+// mostFields is how many fields of its own a reply may have.
+const mostFields = 50
+
+// replyFields writes the fields that a processor gave its reply. They are words,
+// encoded where they must be.
+func (c *composer) replyFields(fields []email.Field) {
+	if len(fields) > mostFields {
+		c.fail("headers", "there are %d, and %d are allowed", len(fields), mostFields)
+		return
+	}
+	for i, f := range fields {
+		if !email.ReplyField(f.Name) {
+			c.fail(fmt.Sprintf("headers[%d].name", i), "%q is no field that a reply may set", f.Name)
+			return
+		}
+		if len(f.Value) > longestFieldValue {
+			c.fail(fmt.Sprintf("headers[%d].value", i), "%s has %d octets, and %d are allowed", f.Name, len(f.Value), longestFieldValue)
+			return
+		}
+		c.text(f.Name, f.Value)
+	}
+}
+
+// longestFieldValue is the longest value of such a field, in octets.
+const longestFieldValue = 2000
 
 // extra writes a field that the caller named.
 func (c *composer) extra(f email.Field) {

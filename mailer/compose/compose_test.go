@@ -65,6 +65,9 @@ func TestGoldenMails(t *testing.T) {
 			r.Text = "From the start\n.\na = b\ttab and space at the end \nend\r\nold\rnew\n" + strings.Repeat("long ", 40)
 		}),
 		"idn-domain": answer(func(r *email.Reply) { r.To.Mailbox = "ana@bücher.example" }),
+		"own-fields": answer(func(r *email.Reply) {
+			r.Headers = []email.Field{{Name: "X-Ticket", Value: "4711"}, {Name: "Keywords", Value: "Umsätze, drittes Quartal"}, {Name: "Importance", Value: "high"}}
+		}),
 		"own-sender": answer(func(r *email.Reply) { r.From = email.Address{Name: "Ask", Mailbox: "ask@inreply.example"} }),
 		"everything": answer(func(r *email.Reply) {
 			r.HTML = `<p>Hello <img src="cid:logo@inreply.example"></p>`
@@ -145,6 +148,24 @@ func TestRefused(t *testing.T) {
 		{"LF in From", func(r *email.Reply, _ *compose.Options) {
 			r.From = email.Address{Name: "x\n", Mailbox: "a@b.example"}
 		}, "From: in the display name there is an LF at octet 1"},
+		{"LF in a field", func(r *email.Reply, _ *compose.Options) {
+			r.Headers = []email.Field{{Name: "X-Ticket", Value: "1\nBcc: x@example.com"}}
+		}, "X-Ticket: there is an LF at octet 1"},
+		{"a field that is ours", func(r *email.Reply, _ *compose.Options) {
+			r.Headers = []email.Field{{Name: "X-Ticket", Value: "1"}, {Name: "Bcc", Value: "x@example.com"}}
+		}, `headers[1].name: "Bcc" is no field that a reply may set`},
+		{"a field of SES", func(r *email.Reply, _ *compose.Options) {
+			r.Headers = []email.Field{{Name: "x-ses-configuration-set", Value: "theirs"}}
+		}, "headers[0].name"},
+		{"LF in a field's name", func(r *email.Reply, _ *compose.Options) {
+			r.Headers = []email.Field{{Name: "X-A: b\nBcc", Value: "x@example.com"}}
+		}, "headers[0].name"},
+		{"too many fields", func(r *email.Reply, _ *compose.Options) {
+			r.Headers = make([]email.Field, 51)
+		}, "headers: there are 51, and 50 are allowed"},
+		{"a field too long", func(r *email.Reply, _ *compose.Options) {
+			r.Headers = []email.Field{{Name: "X-Ticket", Value: strings.Repeat("a", 2001)}}
+		}, "headers[0].value: X-Ticket has 2001 octets, and 2000 are allowed"},
 		{"no recipient", func(r *email.Reply, _ *compose.Options) { r.To = email.Address{} }, "To: there is no mailbox"},
 		{"two recipients", func(r *email.Reply, _ *compose.Options) { r.To.Mailbox = "a@x.example,b@x.example" }, "before the @ is not allowed"},
 		{"mailbox too long", func(r *email.Reply, _ *compose.Options) {
