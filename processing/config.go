@@ -29,6 +29,7 @@ type Config struct {
 	Routes   []Route `yaml:"routes"`   // the first that matches takes the mail
 	Unrouted string  `yaml:"unrouted"` // a mail that no route takes: silent, dead-letter or refuse
 	Refusal  string  `yaml:"refusal"`  // what a refused mail is answered
+	Refuser  string  `yaml:"refuser"`  // processor that writes the refusal, such as template:sorry; empty: refusal is all
 	Policy   Policy  `yaml:"policy"`   // of every route, as far as it has none of its own
 }
 

@@ -23,6 +23,7 @@ package processing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -85,10 +86,11 @@ func New(config Config, parser Parser, processors map[string]Processor, mailer M
 		return nil, fmt.Errorf("check the routes: %w", err)
 	}
 	routes, err := compile(config, processors, mailer)
-	if err != nil {
+	refusing, fault := refuser(config, processors)
+	if err := errors.Join(err, fault); err != nil {
 		return nil, err
 	}
-	return &Processing{config: config, parser: parser, mailer: mailer, log: log, routes: routes, refuser: refuser(config)}, nil
+	return &Processing{config: config, parser: parser, mailer: mailer, log: log, routes: routes, refuser: refusing}, nil
 }
 
 // Handle sees one mail, or one object that is none, through.

@@ -46,15 +46,22 @@ func compile(config Config, processors map[string]Processor, mailer Mailer) ([]r
 }
 
 // refuser is the route that refuses politely.
-func refuser(config Config) route {
-	return route{Route: Route{Name: unroutedName}, policy: config.Policy, processor: refusal(config.Refusal)}
+func refuser(config Config, processors map[string]Processor) (route, error) {
+	r := route{Route: Route{Name: unroutedName}, policy: config.Policy, processor: Refusal(config.Refusal)}
+	if config.Refuser == "" {
+		return r, nil
+	}
+	if r.processor = processors[config.Refuser]; r.processor == nil {
+		return r, fmt.Errorf("processing.refuser: there is no processor %q", config.Refuser)
+	}
+	return r, nil
 }
 
-// refusal answers with a fixed text.
-type refusal string
+// Refusal is the processor that answers with a fixed text.
+type Refusal string
 
 // Process answers.
-func (r refusal) Process(_ context.Context, m *email.Message) (*email.Reply, error) {
+func (r Refusal) Process(_ context.Context, m *email.Message) (*email.Reply, error) {
 	reply := m.Answer()
 	reply.Text = string(r) + "\n"
 	return reply, nil
