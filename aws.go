@@ -25,6 +25,10 @@ type Clients struct {
 	SNS *sns.Client
 	S3  *s3.Client
 	SES *ses.Client
+
+	// For requests to application services that IAM is to let through.
+	Credentials aws.CredentialsProvider
+	Region      string
 }
 
 // NewClients makes the clients from the usual AWS environment (profiles, task
@@ -81,6 +85,8 @@ func ClientsFrom(config aws.Config, client aws.HTTPClient, settings configs.AWS)
 			o.UsePathStyle = storage.BaseEndpoint != nil
 		}),
 		SES: ses.NewFromConfig(at(settings.SES)),
+
+		Credentials: config.Credentials, Region: config.Region,
 	}
 }
 

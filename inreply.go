@@ -17,7 +17,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	randv2 "math/rand/v2"
 	"net"
 	"strings"
@@ -33,7 +32,6 @@ import (
 	"inreply/event"
 	"inreply/mailer"
 	"inreply/processing"
-	"inreply/processing/digest"
 	"inreply/queue"
 	"inreply/relay"
 	"inreply/relay/push"
@@ -48,6 +46,10 @@ type Parts struct {
 
 	// Processors are added to the built-in ones, by the name that a route uses.
 	Processors map[string]processing.Processor
+
+	// Dial connects to application services. Default: as processing/webhook/dial has it,
+	// which leaves out addresses that no application service has.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// Random and NewID make jitter and identifiers. Tests replace them.
 	Random func() float64
@@ -127,8 +129,10 @@ func newProcessing(config configs.Config, clients Clients, records *store.Record
 	if err != nil {
 		return nil, fmt.Errorf("make the mailer: %w", err)
 	}
-	processors := map[string]processing.Processor{"digest": digest.New(config.Digest)}
-	maps.Copy(processors, parts.Processors)
+	processors, err := newProcessors(config, clients, records, parts)
+	if err != nil {
+		return nil, fmt.Errorf("make the processors: %w", err)
+	}
 	handle, err := processing.New(config.Processing, parser, processors, sender, parts.Logger.Named("processing"))
 	if err != nil {
 		return nil, fmt.Errorf("make the routes: %w", err)

@@ -13,6 +13,8 @@
 //	email       limits of a mail, our own domains          (email)
 //	processing  who is answered, and by which processor    (processing)
 //	digest      the processor for CSV attachments          (processing/digest)
+//	templates   what replies are written by               (processing/template)
+//	webhook     application services, each a processor     (processing/webhook)
 //	mailer      what is sent, and as whom                  (mailer)
 //
 // # How a file becomes a Config
@@ -48,6 +50,8 @@ import (
 	"inreply/mailer"
 	"inreply/processing"
 	"inreply/processing/digest"
+	"inreply/processing/template"
+	"inreply/processing/webhook"
 	"inreply/relay"
 	"inreply/store"
 )
@@ -64,6 +68,8 @@ type Config struct {
 	Email      email.Config      `yaml:"email"`      // what is still taken for a mail
 	Processing processing.Config `yaml:"processing"` // who is answered, and by what
 	Digest     digest.Config     `yaml:"digest"`     // the processor that summarizes CSV attachments
+	Templates  template.Config   `yaml:"templates"`  // what replies are written by
+	Webhook    webhook.Config    `yaml:"webhook"`    // application services over HTTP, each by the name that a route uses as its processor
 	Mailer     mailer.Config     `yaml:"mailer"`     // what is sent, and as whom
 }
 
@@ -100,6 +106,8 @@ func (c *Config) sections() []section {
 		{"email", c.Email},
 		{"processing", c.Processing},
 		{"digest", c.Digest},
+		{"templates", c.Templates},
+		{"webhook", c.Webhook},
 		{"mailer", c.Mailer},
 	}
 }

@@ -1,6 +1,8 @@
 package configs
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -171,6 +173,67 @@ func everySettingIsShown(t *testing.T, text []byte) {
 	for _, p := range v.variables() {
 		if _, _, _, there := shown.find(p); !there {
 			t.Errorf("%s is not shown", p)
+		}
+	}
+}
+
+// The application service that the files show in their comments has every setting
+// that there is, with its default.
+func TestShownService(t *testing.T) {
+	v, err := newValidator()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{"local.yaml": Local(), "fargate.yaml": Fargate()} {
+		_, below, _ := strings.Cut(string(text), "\nwebhook:\n")
+		section, _, _ := strings.Cut(below, "\n\n")
+		shown := regexp.MustCompile(`(?m)^  # `).ReplaceAllString("webhook:\n"+section, "  ")
+		tree, broken := grow(name, []byte(shown))
+		if broken != nil {
+			t.Fatal(name, broken)
+		}
+		service := v.at(path{"webhook"}).Others.schema
+		for variable, p := range service.variables() {
+			if _, _, _, there := tree.find(append(path{"webhook", "orders"}, p...)); !there {
+				t.Errorf("%s: %s (%s) is not shown", name, p, variable)
+			}
+		}
+		key := "whsec_" + strings.Repeat("A", 43) + "="
+		base := "consumer: {queue: q.fifo}\nrecords: {bucket: b}\nmailer: {from: data@inreply.example}\n"
+		config, err := Parse(name, []byte(base+strings.Replace(shown, "secrets: []", "secrets: ["+key+"]", 1)), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := Parse(name, []byte(base+"webhook: {orders: {url: https://api.example.com/mails, auth: {secrets: ["+key+"]}}}"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(plain.Webhook["orders"].WithDefaults(), config.Webhook["orders"].WithDefaults()); diff != "" {
+			t.Errorf("%s: what the comments show are not the defaults:\n%s", name, diff)
+		}
+	}
+}
+
+// Secrets of an application service may come from the environment alone.
+func TestSecretsOfAServiceFromTheEnvironment(t *testing.T) {
+	text := "consumer: {queue: q.fifo}\nrecords: {bucket: b}\nmailer: {from: data@inreply.example}\n" +
+		"webhook: {order-desk: {url: https://api.example.com/}}\n"
+	one, two := "whsec_"+strings.Repeat("A", 43)+"=", "whsec_"+strings.Repeat("B", 42)+"A="
+	config, err := Parse("f.yaml", []byte(text), []string{"INREPLY_WEBHOOK_ORDER_DESK_AUTH_SECRETS=" + one + "," + two, "INREPLY_WEBHOOK_ORDER_DESK_AUTH_API_KEY=hush"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	desk := config.Webhook["order-desk"]
+	if got := desk.Auth; len(got.Secrets) != 2 || string(got.Secrets[1]) != two || string(got.APIKey) != "hush" {
+		t.Errorf("%d secrets", len(got.Secrets))
+	}
+	encoded, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shown := range []string{fmt.Sprintf("%v %+v %#v %s", config, config, config, desk.Auth), string(encoded)} {
+		if strings.Contains(shown, one) || strings.Contains(shown, "hush") {
+			t.Errorf("a secret is shown: %s", shown)
 		}
 	}
 }

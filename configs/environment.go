@@ -15,7 +15,7 @@ const prefix = "INREPLY_"
 
 // variables are the settings that the environment can override, by variable:
 // INREPLY_CONSUMER_BACKOFF_MAX is consumer.backoff.max. A list or a map is
-// overridden as a whole.
+// overridden as a whole, and see entries.
 func (s *schema) variables() map[string]path {
 	all := map[string]path{}
 	var walk func(s *schema, at path)
@@ -31,9 +31,36 @@ func (s *schema) variables() map[string]path {
 	return all
 }
 
+// entries are the settings of what the tree has in maps, by variable: where the file
+// has webhook.order-desk, INREPLY_WEBHOOK_ORDER_DESK_AUTH_SECRETS is its auth.secrets.
+// The name itself has to be in the file, for a variable does not tell where it ends.
+func (s *schema) entries(t *tree) map[string]path {
+	all := map[string]path{}
+	for name, at := range s.variables() {
+		of := s.at(at)
+		if of.Others.schema == nil {
+			continue
+		}
+		_, value, _, there := t.find(at)
+		if !there || followed(value).Kind != yaml.MappingNode {
+			continue
+		}
+		content := followed(value).Content
+		for i := 0; i+1 < len(content); i += 2 {
+			key := content[i].Value
+			begin := name + "_" + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
+			for below, p := range of.Others.schema.variables() {
+				all[begin+"_"+strings.TrimPrefix(below, prefix)] = append(at.with(key), p...)
+			}
+		}
+	}
+	return all
+}
+
 // override puts the variables of environ (each NAME=value) into the tree.
 func (v *validator) override(t *tree, environ []string) []*fault {
 	known := v.variables()
+	maps.Copy(known, v.entries(t))
 	var faults []*fault
 	for _, variable := range environ {
 		name, text, _ := strings.Cut(variable, "=")

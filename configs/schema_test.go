@@ -24,6 +24,7 @@ import (
 	"inreply/email"
 	"inreply/mailer"
 	"inreply/processing"
+	"inreply/processing/webhook"
 	"inreply/relay"
 )
 
@@ -111,6 +112,7 @@ func closedSets() map[string][]string {
 		"relay.group":                       {relay.GroupSender, relay.GroupRecipient, relay.GroupPrefix, relay.GroupKey},
 		"relay.object_group":                {relay.GroupPrefix, relay.GroupKey},
 		"mailer.unknown":                    {mailer.Resend, mailer.DeadLetter},
+		"webhook[0].auth.kind":              {"", webhook.AuthNone, webhook.AuthSignature, webhook.AuthSigV4},
 	}
 }
 
@@ -187,7 +189,7 @@ func (g *generator) of(at path, v reflect.Value, description string) map[string]
 			s["default"] = short(d)
 		}
 		return s
-	case typ.Implements(reflect.TypeFor[encoding.TextMarshaler]()):
+	case typ.Implements(reflect.TypeFor[encoding.TextMarshaler]()) && typ.Kind() != reflect.String:
 		s["type"] = "string"
 		return s
 	}
@@ -197,7 +199,7 @@ func (g *generator) of(at path, v reflect.Value, description string) map[string]
 		if closed := closedSets()[at.String()]; len(closed) > 0 {
 			s["enum"] = closed
 		}
-		if last := at[len(at)-1]; strings.HasSuffix(last, "secret") || strings.HasSuffix(last, "_key") || last == "password" {
+		if last := at[len(at)-1]; strings.HasSuffix(last, "secret") || strings.HasSuffix(last, "_key") || last == "password" || typ == reflect.TypeFor[webhook.Secret]() {
 			s["writeOnly"] = true
 		}
 	case reflect.Bool:
