@@ -1,6 +1,7 @@
 package inreply
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -46,9 +47,6 @@ func NewClients(ctx context.Context, settings configs.AWS) (Clients, error) {
 	if err != nil {
 		return Clients{}, fmt.Errorf("load the AWS configuration: %w", err)
 	}
-	if settings.Endpoint != "" {
-		config.BaseEndpoint = aws.String(settings.Endpoint)
-	}
 	client, ok := config.HTTPClient.(*awshttp.BuildableClient)
 	if !ok {
 		client = awshttp.NewBuildableClient()
@@ -66,25 +64,29 @@ func NewClients(ctx context.Context, settings configs.AWS) (Clients, error) {
 // which may be one that never leaves the process.
 func ClientsFrom(config aws.Config, client aws.HTTPClient, settings configs.AWS) Clients {
 	config.HTTPClient = KeepResponses(client)
-	at := func(e configs.Endpoint) aws.Config {
+	in := func(e configs.Endpoint) aws.Config {
 		c := config.Copy()
 		if e.Region != "" {
 			c.Region = e.Region
 		}
-		if e.Endpoint != "" {
-			c.BaseEndpoint = aws.String(e.Endpoint)
-		}
 		return c
 	}
-	storage := at(settings.S3)
+	// Here, and not in aws.Config: there a variable such as AWS_ENDPOINT_URL_SQS, or
+	// the services section of a profile, would outweigh the settings.
+	at := func(e configs.Endpoint, endpoint **string) {
+		if named := cmp.Or(e.Endpoint, settings.Endpoint); named != "" {
+			*endpoint = &named
+		}
+	}
 	return Clients{
-		SQS: sqs.NewFromConfig(at(settings.SQS)),
-		SNS: sns.NewFromConfig(at(settings.SNS)),
-		S3: s3.NewFromConfig(storage, func(o *s3.Options) {
+		SQS: sqs.NewFromConfig(in(settings.SQS), func(o *sqs.Options) { at(settings.SQS, &o.BaseEndpoint) }),
+		SNS: sns.NewFromConfig(in(settings.SNS), func(o *sns.Options) { at(settings.SNS, &o.BaseEndpoint) }),
+		S3: s3.NewFromConfig(in(settings.S3), func(o *s3.Options) {
+			at(settings.S3, &o.BaseEndpoint)
 			// An endpoint of one's own seldom has a wildcard name for buckets.
-			o.UsePathStyle = storage.BaseEndpoint != nil
+			o.UsePathStyle = o.BaseEndpoint != nil
 		}),
-		SES: ses.NewFromConfig(at(settings.SES)),
+		SES: ses.NewFromConfig(in(settings.SES), func(o *ses.Options) { at(settings.SES, &o.BaseEndpoint) }),
 
 		Credentials: config.Credentials, Region: config.Region,
 	}
