@@ -47,6 +47,12 @@ func (s *Server) offered() map[string]operation {
 		"DescribeActiveReceiptRuleSet":           s.describeActiveReceiptRuleSet,
 		"DescribeReceiptRuleSet":                 s.describeReceiptRuleSet,
 		"ListReceiptRuleSets":                    s.listReceiptRuleSets,
+		"CreateReceiptRuleSet":                   s.createReceiptRuleSet,
+		"DeleteReceiptRuleSet":                   s.deleteReceiptRuleSet,
+		"SetActiveReceiptRuleSet":                s.setActiveReceiptRuleSet,
+		"CreateReceiptRule":                      s.createReceiptRule,
+		"UpdateReceiptRule":                      s.updateReceiptRule,
+		"DeleteReceiptRule":                      s.deleteReceiptRule,
 	}
 }
 

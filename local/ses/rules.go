@@ -80,9 +80,9 @@ type (
 
 // describe shows a rule set. The caller holds the lock.
 func (s *Server) describe(name string) (any, error) {
-	rules, exists := s.ruleSets[name]
-	if !exists {
-		return nil, refuse("RuleSetDoesNotExist", "Rule set does not exist: %s", name)
+	rules, err := s.ruleSet(name)
+	if err != nil {
+		return nil, err
 	}
 	shape := ruleSetShape{Metadata: ruleSetName{name}}
 	for _, r := range rules {

@@ -17,8 +17,9 @@
 //
 // The tour: this file holds the Server; operations.go speaks the wire and knows every operation
 // by name. identities.go says who may send, quota.go how much, send.go takes mail in, compose.go
-// writes the mail of SendEmail, wire.go shows what goes out, events.go tells what became of it. receive.go is the way in, rules.go
-// what is said of receipt rules.
+// writes the mail of SendEmail, wire.go shows what goes out, events.go tells what became of it.
+// receive.go is the way in, rules.go what receipt rules do and what is said of them, rulesets.go
+// how they are made.
 //
 // Identities are verified as soon as they are asked for. Nothing runs in the background, and
 // time comes from package time alone: a Server may live in a testing/synctest bubble.
