@@ -158,6 +158,26 @@ func TestShippedFiles(t *testing.T) {
 	}
 }
 
+// What LocalStack runs with is what --local runs with, somewhere else. It shows
+// only what must be said.
+func TestLocalStackFile(t *testing.T) {
+	here, err := Parse("local.yaml", Local(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := Load("localstack.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if there.AWS.Endpoint != "http://127.0.0.1:4566" {
+		t.Errorf("LocalStack does not listen on %s", there.AWS.Endpoint)
+	}
+	here.AWS.Endpoint = there.AWS.Endpoint
+	if diff := cmp.Diff(here, there); diff != "" {
+		t.Errorf("(-local.yaml +localstack.yaml):\n%s", diff)
+	}
+}
+
 // everySettingIsShown complains of settings that a file does not have, so that
 // nobody needs another list to know what there is.
 func everySettingIsShown(t *testing.T, text []byte) {

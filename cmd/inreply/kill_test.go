@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"inreply"
 	"inreply/configs"
 	"inreply/local"
 	"inreply/local/ses"
@@ -29,7 +30,7 @@ func startWorld(t *testing.T) *local.World {
 	if _, err := world.Listen(t.Context(), "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := world.Provision(names(config)); err != nil {
+	if _, err := world.Provision(local.Names(inreply.ResourcesOf(config))); err != nil {
 		t.Fatal(err)
 	}
 	return world

@@ -46,7 +46,7 @@ func (a app) startLaptop(ctx context.Context, address string, endings int) (*lap
 		world.Close()
 		return nil, fmt.Errorf("--listen %s: %w", address, err)
 	}
-	if _, err = world.Provision(names(config)); err != nil {
+	if _, err = world.Provision(local.Names(inreply.ResourcesOf(config))); err != nil {
 		world.Close()
 		return nil, err
 	}
@@ -63,28 +63,6 @@ func (a app) localConfig() (configs.Config, error) {
 		return configs.Load(a.config, a.environ)
 	}
 	return configs.Parse("configs/local.yaml", configs.Local(), a.environ)
-}
-
-// inbound is the prefix of the keys of mails.
-const inbound = "inbound/"
-
-// names are the names of all that the settings need, and of what they do not
-// name because the daemon never asks for it.
-func names(config configs.Config) local.Names {
-	_, domain, _ := strings.Cut(config.Mailer.From, "@")
-	return local.Names{
-		Bucket: config.Store.Bucket, Prefix: inbound,
-		Topic:  "inreply-events",
-		Intake: name(config.Relay.Queue), IntakeDeadLetters: name(config.Relay.Queue) + "-dead",
-		FifoTopic: name(config.Relay.Topic),
-		Queue:     name(config.Consumer.Queue), DeadLetters: strings.TrimSuffix(name(config.Consumer.Queue), ".fifo") + "-dead.fifo",
-		Identities: []string{domain},
-	}
-}
-
-// name is the last part of an ARN or a URL, or the name itself.
-func name(named string) string {
-	return named[strings.LastIndexAny(named, ":/")+1:]
 }
 
 // loggerFor shows the daemon's steps to the way, and what goes wrong to eyes.

@@ -3,6 +3,8 @@
 //	inreply --local mail.eml ...   AWS on this machine, the mails through it, their answers
 //	inreply --local                the same, serving on
 //	inreply --config FILE          the daemon, against AWS or whatever endpoint FILE names
+//	inreply --setup --config FILE  what FILE names, made at an emulator
+//	inreply --receive MAIL ...     the mails received by an emulator, as SES would
 //	inreply --redrive ...          dead letters back to where they failed
 //
 // Here are flags, environment and signals, and nothing else: what happens is in
@@ -70,13 +72,15 @@ type flags struct {
 	out         string
 	verdicts    []string
 	healthcheck bool
+	setup       bool
+	receive     bool
 	redrive     redriveFlags
 }
 
 func newCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 	var f flags
 	command := &cobra.Command{
-		Use:   "inreply [--local [MAIL...] | --config FILE | --redrive]",
+		Use:   "inreply [--local [MAIL...] | --config FILE [--setup | --receive MAIL... | --redrive]]",
 		Short: "inreply answers e-mail with what your application says",
 		Example: `  inreply --local samples/sales-2026q3.eml    send a mail through AWS on this machine
   inreply --local                             serve on, with an SMTP address to mail to
@@ -100,8 +104,10 @@ func newCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 	set.StringVar(&f.listen, "listen", "127.0.0.1:4570", "with --local and no mails: `ADDRESS` of the AWS endpoint")
 	set.StringVar(&f.smtp, "smtp", "127.0.0.1:2525", "with --local and no mails: `ADDRESS` that takes mail")
 	set.StringVar(&f.out, "out", "inreply-out", "with --local: `FOLDER` for the replies")
-	set.StringSliceVar(&f.verdicts, "verdict", nil, "with --local: what SES says of the mails, such as `dmarc=fail` (spam, virus, spf, dkim, dmarc; default pass)")
+	set.StringSliceVar(&f.verdicts, "verdict", nil, "with --local or --receive: what SES says of the mails, such as `dmarc=fail` (spam, virus, spf, dkim, dmarc; default pass)")
 	set.BoolVar(&f.healthcheck, "healthcheck", false, "ask a running daemon's admin port whether it is alive, for a container's health check")
+	set.BoolVar(&f.setup, "setup", false, "make the queues, topics, bucket and identities that --config names, at an emulator such as LocalStack; never at AWS")
+	set.BoolVar(&f.receive, "receive", false, "have the MAIL files received by an emulator, which takes none in by itself: SES's header on top, stored in the bucket")
 	f.redrive.register(set)
 	return command
 }
@@ -115,8 +121,8 @@ type app struct {
 }
 
 func (a app) run(ctx context.Context, args []string) error {
-	if len(args) > 0 && !a.local {
-		return fmt.Errorf("%s: mails are only taken with --local", args[0])
+	if len(args) > 0 && !a.local && !a.receive {
+		return fmt.Errorf("%s: mails are only taken with --local or --receive", args[0])
 	}
 	if flag := a.redrive.alone(); flag != "" {
 		return fmt.Errorf("%s says nothing without --redrive", flag)
@@ -124,12 +130,18 @@ func (a app) run(ctx context.Context, args []string) error {
 	switch {
 	case a.healthcheck:
 		return a.checkHealth(ctx)
+	case a.local && (a.setup || a.receive):
+		return errors.New("--setup and --receive need --config: --local sets up its own, and takes mails in by itself")
 	case a.local && a.redrive.wanted():
 		return errors.New("--redrive needs --config: a --local that starts now has no dead letters")
 	case a.local && len(args) > 0:
 		return a.localMails(ctx, args)
 	case a.local:
 		return a.localServe(ctx)
+	case a.setup:
+		return a.runSetup(ctx)
+	case a.receive:
+		return a.runReceive(ctx, args)
 	case a.config == "":
 		return errors.New("say --local to try it on this machine, or --config FILE to run the daemon")
 	case a.redrive.wanted():
