@@ -24,15 +24,15 @@ type Config struct {
 // Backoff is the wait before the next try of a mail that failed: full jitter up
 // to Base, doubled with each try up to Max.
 type Backoff struct {
-	Base time.Duration `yaml:"base"`
-	Max  time.Duration `yaml:"max"`
+	Base time.Duration `yaml:"base"` // the longest wait after the first try
+	Max  time.Duration `yaml:"max"`  // the longest wait of all
 	Here time.Duration `yaml:"here"` // up to this long the lease is kept; longer, the message goes back
 }
 
 // Probe is how often something that is out is asked again.
 type Probe struct {
-	Min time.Duration `yaml:"min"`
-	Max time.Duration `yaml:"max"`
+	Min time.Duration `yaml:"min"` // the first wait
+	Max time.Duration `yaml:"max"` // the longest wait
 }
 
 // Stop bounds the end of the process.

@@ -35,7 +35,7 @@ type Config struct {
 
 // Route is one way for mails. Everything that is set must match.
 type Route struct {
-	Name           string  `yaml:"name"`
+	Name           string  `yaml:"name"`            // in log lines and metrics
 	Kind           string  `yaml:"kind"`            // mail, or object: no mail, handed on unread and never answered
 	Recipient      string  `yaml:"recipient"`       // pattern of an envelope recipient, such as data@example.com, which takes data+q3@example.com too
 	Sender         string  `yaml:"sender"`          // pattern of the From mailbox, such as *@example.com
