@@ -22,6 +22,7 @@ func permissions() map[string][]string {
 		// A version by its id is another action, and a key that is not there is 403
 		// for whom may not list the bucket.
 		"s3.GetObject":     {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"},
+		"s3.HeadObject":    {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"},
 		"s3.PutObject":     {"s3:PutObject"},
 		"s3.ListObjectsV2": {"s3:ListBucket"},
 		"ses.SendRawEmail": {"ses:SendRawEmail"},
