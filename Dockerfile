@@ -3,6 +3,10 @@
 #   docker build --build-arg VERSION=1.2.3 -t inreply .
 #   docker run --read-only inreply
 #
+# For Fargate on ARM, from any machine, without emulation:
+#
+#   docker build --platform linux/arm64 --build-arg VERSION=1.2.3 -t inreply:1.2.3 .
+#
 # Every setting of /etc/inreply/inreply.yaml can be overridden by a variable, such
 # as INREPLY_CONSUMER_QUEUE. ECS ignores a HEALTHCHECK that stands here; say it in
 # the task definition: /inreply --config /etc/inreply/inreply.yaml --healthcheck
