@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ses"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
 
 	"inreply/configs"
@@ -26,6 +27,7 @@ type Clients struct {
 	SNS *sns.Client
 	S3  *s3.Client
 	SES *ses.Client
+	STS *sts.Client // says who is asking; only a check needs it
 
 	// For requests to application services that IAM is to let through.
 	Credentials aws.CredentialsProvider
@@ -87,6 +89,7 @@ func ClientsFrom(config aws.Config, client aws.HTTPClient, settings configs.AWS)
 			o.UsePathStyle = o.BaseEndpoint != nil
 		}),
 		SES: ses.NewFromConfig(in(settings.SES), func(o *ses.Options) { at(settings.SES, &o.BaseEndpoint) }),
+		STS: sts.NewFromConfig(config, func(o *sts.Options) { at(configs.Endpoint{}, &o.BaseEndpoint) }),
 
 		Credentials: config.Credentials, Region: config.Region,
 	}

@@ -15,6 +15,7 @@ const (
 	serviceSNS = "sns"
 	serviceSES = "ses"
 	serviceS3  = "s3"
+	serviceSTS = "sts"
 )
 
 // maxForm bounds the body of a Query request: the largest mail that SES takes,
@@ -56,8 +57,11 @@ func (w *World) route(rw http.ResponseWriter, r *http.Request) (call, error) {
 }
 
 func (w *World) routeForm(action, version string) call {
-	if version == "2010-12-01" {
+	switch version {
+	case "2010-12-01":
 		return call{serviceSES, action, w.SES}
+	case "2011-06-15":
+		return call{serviceSTS, action, http.HandlerFunc(w.serveSTS)}
 	}
 	return call{serviceSNS, action, w.SNS}
 }

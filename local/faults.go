@@ -40,6 +40,8 @@ type Fault struct {
 	// who calls too fast, Failed the share that get an error 500. Neither takes
 	// effect.
 	Throttled, Failed float64
+	// Denied is the share of calls that are refused as if a policy forbade them.
+	Denied float64
 	// LostRequest is the share of calls whose connection dies before they took
 	// effect, LostResponse of those whose connection dies after.
 	LostRequest, LostResponse float64
@@ -63,6 +65,7 @@ const (
 	spared mishap = iota
 	throttled
 	failed
+	denied
 	lostRequest
 	lostResponse
 	duplicated
@@ -145,6 +148,7 @@ func (f Fault) mishap(draw *rand.Rand) mishap {
 	}{
 		{f.Throttled, throttled},
 		{f.Failed, failed},
+		{f.Denied, denied},
 		{f.LostRequest, lostRequest},
 		{f.LostResponse, lostResponse},
 		{f.Duplicated, duplicated},
@@ -168,6 +172,8 @@ func (c call) suffer(f fate, rw http.ResponseWriter, r *http.Request) {
 		refuseThrottled(c.service, rw)
 	case failed:
 		refuseFailed(c.service, rw)
+	case denied:
+		refuseDenied(c, rw)
 	case lostRequest:
 		panic(http.ErrAbortHandler)
 	case lostResponse:
@@ -270,6 +276,23 @@ func refuseFailed(service string, rw http.ResponseWriter) {
 		answerQuery(rw, namespaceSES, http.StatusInternalServerError, "InternalFailure", message)
 	default:
 		answerS3(rw, http.StatusInternalServerError, "InternalError", message)
+	}
+}
+
+// refuseDenied answers as each service answers whom no policy lets in.
+func refuseDenied(c call, rw http.ResponseWriter) {
+	message := "User: arn:aws:iam::000000000000:user/local is not authorized to perform: " + c.service + ":" + c.operation
+	switch c.service {
+	case serviceSQS:
+		answerJSON(rw, http.StatusForbidden, "AccessDeniedException", message)
+	case serviceSNS:
+		answerQuery(rw, namespaceSNS, http.StatusForbidden, "AuthorizationError", message)
+	case serviceSES:
+		answerQuery(rw, namespaceSES, http.StatusForbidden, "AccessDenied", message)
+	case serviceSTS:
+		answerQuery(rw, namespaceSTS, http.StatusForbidden, "AccessDenied", message)
+	default:
+		answerS3(rw, http.StatusForbidden, "AccessDenied", "Access Denied")
 	}
 }
 

@@ -70,6 +70,7 @@ type World struct {
 	S3  *s3.Server
 	SES *ses.Server
 
+	account  string
 	log      *zap.Logger
 	injector *injector
 	pages    http.Handler
@@ -95,7 +96,7 @@ func New(c Config) *World {
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}
-	w := &World{log: c.Logger, injector: newInjector(c.Faults), endpoint: c.Endpoint}
+	w := &World{account: c.Account, log: c.Logger, injector: newInjector(c.Faults), endpoint: c.Endpoint}
 	random := shared(c.Rand)
 	w.SQS = sqs.New(sqs.Config{Region: c.Region, Account: c.Account, URL: w.Endpoint, Logger: c.Logger.Named("sqs"), Rand: random})
 	w.SNS = sns.New(sns.Config{

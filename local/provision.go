@@ -57,12 +57,14 @@ func (w *World) Provision(n Names) (Addresses, error) {
 	}
 	p := provisioner{w: w}
 	var a Addresses
-	intakeARN := p.queue(n.Intake, p.queue(n.IntakeDeadLetters, "", false), false)
-	queueARN := p.queue(n.Queue, p.queue(n.DeadLetters, "", true), true)
+	intakeDeadARN := p.queue(n.IntakeDeadLetters, "", false)
+	intakeARN := p.queue(n.Intake, intakeDeadARN, false)
+	deadARN := p.queue(n.DeadLetters, "", true)
+	queueARN := p.queue(n.Queue, deadARN, true)
 	a.TopicARN = p.topic(n.Topic, false)
 	a.FifoTopicARN = p.topic(n.FifoTopic, true)
-	p.subscribe(a.TopicARN, intakeARN)
-	p.subscribe(a.FifoTopicARN, queueARN)
+	p.subscribe(a.TopicARN, intakeARN, intakeDeadARN)
+	p.subscribe(a.FifoTopicARN, queueARN, deadARN)
 	p.bucket(n.Bucket, n.Prefix, a.TopicARN)
 	p.feedback(n)
 	if p.err != nil {
@@ -115,11 +117,14 @@ func (p *provisioner) topic(name string, fifo bool) (arn string) {
 	return arn
 }
 
-func (p *provisioner) subscribe(topicARN, queueARN string) {
+func (p *provisioner) subscribe(topicARN, queueARN, deadLettersARN string) {
 	if p.err != nil {
 		return
 	}
-	_, err := p.w.SNS.Subscribe(topicARN, "sqs", queueARN, map[string]string{"RawMessageDelivery": "true"})
+	_, err := p.w.SNS.Subscribe(topicARN, "sqs", queueARN, map[string]string{
+		"RawMessageDelivery": "true",
+		"RedrivePolicy":      fmt.Sprintf(`{"deadLetterTargetArn":%q}`, deadLettersARN),
+	})
 	p.failed("subscribe "+queueARN+" to "+topicARN, err)
 }
 
@@ -152,7 +157,8 @@ func (p *provisioner) feedback(n Names) {
 		return
 	}
 	topic := p.topic(n.Feedback, false)
-	p.subscribe(topic, p.queue(n.Feedback, p.queue(n.FeedbackDeadLetters, "", false), false))
+	deadARN := p.queue(n.FeedbackDeadLetters, "", false)
+	p.subscribe(topic, p.queue(n.Feedback, deadARN, false), deadARN)
 	if p.err == nil {
 		p.w.SES.SetDestination(n.ConfigurationSet, topic)
 	}

@@ -6,6 +6,7 @@
 //	inreply --setup --config FILE  what FILE names, made at an emulator
 //	inreply --receive MAIL ...     the mails received by an emulator, as SES would
 //	inreply --redrive ...          dead letters back to where they failed
+//	inreply --check                whether AWS is set up as the settings need it
 //
 // Here are flags, environment and signals, and nothing else: what happens is in
 // the packages.
@@ -38,6 +39,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // it could not start, or not go on
 	exitDead   = 2 // a mail was dead-lettered
+	exitWrong  = 3 // --check found something wrong
 )
 
 // coded is an error with an exit code of its own.
@@ -75,6 +77,7 @@ type flags struct {
 	setup       bool
 	receive     bool
 	redrive     redriveFlags
+	check       []string
 }
 
 func newCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
@@ -85,6 +88,7 @@ func newCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 		Example: `  inreply --local samples/sales-2026q3.eml    send a mail through AWS on this machine
   inreply --local                             serve on, with an SMTP address to mail to
   inreply --config configs/fargate.yaml       run the daemon
+  inreply --config FILE --check               ask AWS whether everything is as it must be
   inreply --config FILE --redrive --dry-run   list dead letters and why they are dead`,
 		Version:       version,
 		SilenceUsage:  true,
@@ -108,6 +112,8 @@ func newCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 	set.BoolVar(&f.healthcheck, "healthcheck", false, "ask a running daemon's admin port whether it is alive, for a container's health check")
 	set.BoolVar(&f.setup, "setup", false, "make the queues, topics, bucket and identities that --config names, at an emulator such as LocalStack; never at AWS")
 	set.BoolVar(&f.receive, "receive", false, "have the MAIL files received by an emulator, which takes none in by itself: SES's header on top, stored in the bucket")
+	set.StringSliceVar(&f.check, "check", nil, "ask AWS whether everything is as the settings need it; `HOW`: write tries a write too, json is for scripts")
+	set.Lookup("check").NoOptDefVal = checkRead
 	f.redrive.register(set)
 	return command
 }
@@ -132,6 +138,8 @@ func (a app) run(ctx context.Context, args []string) error {
 		return a.checkHealth(ctx)
 	case a.local && (a.setup || a.receive):
 		return errors.New("--setup and --receive need --config: --local sets up its own, and takes mails in by itself")
+	case a.local && len(a.check) > 0:
+		return errors.New("--check needs --config without --local: a --local is set up by itself")
 	case a.local && a.redrive.wanted():
 		return errors.New("--redrive needs --config: a --local that starts now has no dead letters")
 	case a.local && len(args) > 0:
@@ -144,6 +152,8 @@ func (a app) run(ctx context.Context, args []string) error {
 		return a.runReceive(ctx, args)
 	case a.config == "":
 		return errors.New("say --local to try it on this machine, or --config FILE to run the daemon")
+	case len(a.check) > 0:
+		return a.runCheck(ctx)
 	case a.redrive.wanted():
 		return a.runRedrive(ctx)
 	}

@@ -142,6 +142,9 @@ func TestBadInput(t *testing.T) {
 		{"negative maximum", []string{"--redrive", "--max", "-1", "--config", settings}, []string{"--max -1"}},
 		{"negative rate", []string{"--redrive", "--rate", "-1", "--config", settings}, []string{"--rate -1"}},
 		{"dry run of a daemon", []string{"--dry-run", "--config", settings}, []string{"--dry-run", "--redrive"}},
+		{"check of nothing", []string{"--check"}, []string{"--config"}},
+		{"check of a --local that starts now", []string{"--local", "--check"}, []string{"--check", "--local"}},
+		{"check of some kind", []string{"--check=maybe", "--config", filepath.Join("..", "..", "configs", "local.yaml")}, []string{"--check=maybe", "write", "json"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, stdout, stderr := invoke(t, c.args...)

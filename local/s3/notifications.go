@@ -129,6 +129,7 @@ func (s *Server) forget(bucket string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.notifications, bucket)
+	delete(s.lifecycles, bucket)
 }
 
 // notify checks and keeps a bucket's notifications, and sends the test events.

@@ -324,7 +324,6 @@ func TestSubresourcesAreNotTakenForObjects(t *testing.T) {
 	}
 	for target, operation := range map[string]string{
 		"GET /bucket?policy":               "GetBucketPolicy",
-		"PUT /bucket?lifecycle":            "PutBucketLifecycleConfiguration",
 		"GET /bucket/k?acl":                "GetObjectAcl",
 		"DELETE /bucket?publicAccessBlock": "DeletePublicAccessBlock",
 		"GET /bucket?object-lock":          "GetObjectLockConfiguration",

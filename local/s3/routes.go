@@ -84,7 +84,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, t target) error {
 		s.rest.ServeHTTP(w, r)
 		return nil
 	}
-	creates := t.key == "" && r.Method == http.MethodPut && !t.query.Has("notification") && !t.query.Has("versioning")
+	creates := t.key == "" && r.Method == http.MethodPut && !t.query.Has("notification") && !t.query.Has("versioning") && !t.query.Has("lifecycle")
 	if exists, _ := s.store.BucketExists(t.bucket); !exists && !creates {
 		return noSuchBucket(t.bucket)
 	}
@@ -104,6 +104,8 @@ func (s *Server) routeBucket(w http.ResponseWriter, r *http.Request, t target) e
 		return s.getNotification(w, t)
 	case t.query.Has("notification") && r.Method == http.MethodPut:
 		return s.putNotification(r, t)
+	case t.query.Has("lifecycle"):
+		return s.lifecycle(w, r, t)
 	case t.query.Has("uploads") && r.Method == http.MethodGet:
 		return s.listUploads(w, t)
 	case r.Method == http.MethodPost && !t.query.Has("delete"):
@@ -185,7 +187,7 @@ func unoffered(method string, t target) string {
 		case "acl", "tagging", "policy", "policyStatus", "cors", "encryption", "website", "logging", "replication",
 			"requestPayment", "ownershipControls", "retention", "legal-hold", "torrent", "attributes", "annotation":
 			return verb + kind + camel(parameter)
-		case "lifecycle", "accelerate", "analytics", "inventory", "metrics", "intelligent-tiering", "metadataConfiguration", "metadataTable", "abac":
+		case "accelerate", "analytics", "inventory", "metrics", "intelligent-tiering", "metadataConfiguration", "metadataTable", "abac":
 			return verb + kind + camel(parameter) + "Configuration"
 		case "object-lock":
 			return verb + "ObjectLockConfiguration"

@@ -23,7 +23,7 @@
 // nothing happens; on AWS it comes later and more than once, which [Config.DuplicateEvent] can
 // bring about. Time comes from package time alone: a Server may live in a testing/synctest
 // bubble. Signatures, permissions and storage classes are not here, nor are the sub-resources of
-// buckets and objects (ACL, policy, tagging, lifecycle, ...): they are answered with 501 and
+// buckets and objects (ACL, policy, tagging, ...): they are answered with 501 and
 // their name, and so is what the storage would do wrong: suspending versioning, and deleting the
 // current version while older ones exist.
 package s3
@@ -84,6 +84,7 @@ type Server struct {
 	mu            sync.Mutex
 	rand          io.Reader
 	notifications map[string]Notification // by bucket
+	lifecycles    map[string][]byte       // documents, by bucket
 }
 
 // New returns a Server without buckets.
@@ -97,6 +98,7 @@ func New(c Config) *Server {
 		duplicate:     c.DuplicateEvent,
 		rand:          c.Rand,
 		notifications: make(map[string]Notification),
+		lifecycles:    make(map[string][]byte),
 		uploads:       uploads{open: make(map[string]*upload)},
 	}
 	if s.region == "" {

@@ -30,6 +30,13 @@ func (s *Server) SetRules(ruleSet string, rules ...Rule) {
 	s.activeRules = ruleSet
 }
 
+// Deactivate leaves no rule set active: no mail is taken in.
+func (s *Server) Deactivate() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.activeRules = ""
+}
+
 // Matching lists the rules of the active set that take mail for a recipient, in their order.
 func (s *Server) Matching(recipient string) []Rule {
 	s.mu.Lock()

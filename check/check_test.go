@@ -1,0 +1,410 @@
+package check_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/ses"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"inreply/check"
+	"inreply/configs"
+	"inreply/local"
+	locals3 "inreply/local/s3"
+	localses "inreply/local/ses"
+)
+
+// rig is a deployment in which everything is right.
+type rig struct {
+	t       *testing.T
+	world   *local.World
+	config  configs.Config
+	names   local.Names
+	at      local.Addresses
+	clients check.Clients
+	dns     dns
+	ahead   time.Duration // our clock
+	write   bool
+}
+
+// dns is what the world is told.
+type dns struct {
+	mx     map[string]string
+	cnames map[string]string
+	err    error
+}
+
+func (d dns) LookupMX(_ context.Context, name string) ([]*net.MX, error) {
+	if d.err != nil {
+		return nil, d.err
+	}
+	if host, there := d.mx[name]; there {
+		return []*net.MX{{Host: host, Pref: 10}}, nil
+	}
+	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+}
+
+func (d dns) LookupCNAME(_ context.Context, host string) (string, error) {
+	if d.err != nil {
+		return "", d.err
+	}
+	if target, there := d.cnames[host]; there {
+		return target, nil
+	}
+	return "", &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+}
+
+// dated is AWS with a clock.
+type dated struct{ client aws.HTTPClient }
+
+func (d *dated) Do(r *http.Request) (*http.Response, error) {
+	response, err := d.client.Do(r)
+	if err == nil {
+		response.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	}
+	return response, err
+}
+
+func newRig(t *testing.T, quota localses.Quota) *rig {
+	t.Helper()
+	world := local.New(local.Config{Quota: quota})
+	t.Cleanup(world.Close)
+	config, err := configs.Parse("local.yaml", configs.Local(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, world: world, config: config, names: local.Names{
+		Bucket: "inreply-mail", Prefix: "inbound/", Topic: "inreply-events", Intake: "inreply-intake", IntakeDeadLetters: "inreply-intake-dead",
+		FifoTopic: "inreply-mail.fifo", Queue: "inreply-mail.fifo", DeadLetters: "inreply-mail-dead.fifo", Identities: []string{"inreply.example"},
+	}}
+	awsConfig := aws.Config{
+		Region: "us-east-1", BaseEndpoint: aws.String("http://anywhere"), HTTPClient: &dated{client: world.Client()},
+		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
+		Retryer:     func() aws.Retryer { return aws.NopRetryer{} },
+	}
+	r.clients = check.Clients{
+		SQS: sqs.NewFromConfig(awsConfig), SNS: sns.NewFromConfig(awsConfig), SES: ses.NewFromConfig(awsConfig), STS: sts.NewFromConfig(awsConfig),
+		S3: s3.NewFromConfig(awsConfig, func(o *s3.Options) { o.UsePathStyle = true }),
+	}
+	if r.at, err = world.Provision(r.names); err != nil {
+		t.Fatal(err)
+	}
+	r.rightDNS()
+	r.lifecycle(35, "inbound/")
+	return r
+}
+
+// rightDNS publishes what SES asks for.
+func (r *rig) rightDNS() {
+	r.t.Helper()
+	out, err := r.clients.SES.GetIdentityDkimAttributes(r.t.Context(), &ses.GetIdentityDkimAttributesInput{Identities: []string{"inreply.example"}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.dns = dns{mx: map[string]string{"inreply.example": "inbound-smtp.us-east-1.amazonaws.com."}, cnames: map[string]string{}}
+	for _, token := range out.DkimAttributes["inreply.example"].DkimTokens {
+		r.dns.cnames[token+"._domainkey.inreply.example"] = token + ".dkim.amazonses.com."
+	}
+}
+
+func (r *rig) lifecycle(days int32, prefix string) {
+	r.t.Helper()
+	_, err := r.clients.S3.PutBucketLifecycleConfiguration(r.t.Context(), &s3.PutBucketLifecycleConfigurationInput{
+		Bucket: aws.String("inreply-mail"),
+		LifecycleConfiguration: &s3types.BucketLifecycleConfiguration{Rules: []s3types.LifecycleRule{{
+			ID: aws.String("x"), Status: s3types.ExpirationStatusEnabled, Filter: &s3types.LifecycleRuleFilter{Prefix: &prefix},
+			Expiration: &s3types.LifecycleExpiration{Days: &days},
+		}}},
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) attribute(url, name, value string) {
+	r.t.Helper()
+	if _, err := r.clients.SQS.SetQueueAttributes(r.t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &url, Attributes: map[string]string{name: value}}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) deny(operations ...string) {
+	faults := map[string]local.Fault{}
+	for _, o := range operations {
+		faults[o] = local.Fault{Denied: 1}
+	}
+	r.world.Inject(local.Faults{Operations: faults})
+}
+
+func (r *rig) run() (found []check.Finding, right bool) {
+	r.t.Helper()
+	right = check.Run(r.t.Context(), r.config, r.clients, check.Options{
+		Write: r.write, Resolver: r.dns, Now: func() time.Time { return time.Now().Add(r.ahead) },
+	}, func(f check.Finding) { found = append(found, f) })
+	return found, right
+}
+
+func show(found []check.Finding) string {
+	var b bytes.Buffer
+	for _, f := range found {
+		fmt.Fprintf(&b, "%s %s: %s [%s] %s\n", f.State, f.About, f.Says, f.Do, f.Command)
+	}
+	return b.String()
+}
+
+func in(found []check.Finding, state check.State) (all []check.Finding) {
+	for _, f := range found {
+		if f.State == state {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+func TestEverythingIsRight(t *testing.T) {
+	r := newRig(t, localses.Quota{})
+	before := r.world.CallCounts()
+	found, right := r.run()
+	if !right || len(in(found, check.Wrong))+len(in(found, check.Denied)) != 0 {
+		t.Errorf("right %v\n%s", right, show(found))
+	}
+	// Nothing but questions.
+	for operation, n := range r.world.CallCounts() {
+		asks := strings.Contains(operation, ".Get") || strings.Contains(operation, ".List") || strings.Contains(operation, ".Describe") || strings.Contains(operation, ".Head")
+		if n > before[operation] && !asks {
+			t.Errorf("%s was called", operation)
+		}
+	}
+}
+
+// Each thing that can be wrong, in turn: exactly that is found, and what to do.
+func TestEachThingWrong(t *testing.T) {
+	const dead = `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:inreply-mail-dead.fifo","maxReceiveCount":"3"}`
+	for _, c := range []struct {
+		name  string
+		spoil func(*rig)
+		about string
+		says  string
+		do    string // part of what to do, or of the command
+	}{
+		{"no queue", func(r *rig) { r.config.Consumer.Queue = "nosuch.fifo" }, "queue nosuch.fifo", "there is no such queue", "aws sqs create-queue --queue-name nosuch.fifo"},
+		{"a standard queue", func(r *rig) { r.config.Consumer.Queue = "inreply-intake" }, "queue inreply-intake", "it is a standard queue", "FifoQueue=true"},
+		{"a short lease", func(r *rig) { r.attribute(r.at.QueueURL, "VisibilityTimeout", "5") }, "queue inreply-mail.fifo", "visibility timeout is 5s", "VisibilityTimeout=60"},
+		{"a short lease by setting", func(r *rig) { r.config.Consumer.Visibility = 2 * time.Second }, "queue inreply-mail.fifo", "consumer.visibility is 2s", "60s"},
+		{"short retention", func(r *rig) { r.attribute(r.at.QueueURL, "MessageRetentionPeriod", "86400") }, "queue inreply-mail.fifo", "keeps messages for 1 days", "MessageRetentionPeriod=1209600"},
+		{"short retention of dead letters", func(r *rig) { r.attribute(r.at.DeadLettersURL, "MessageRetentionPeriod", "3600") }, "dead-letter queue inreply-mail-dead.fifo", "keeps messages for 1h0m0s", "14 days"},
+		{"no dead letters", func(r *rig) { r.attribute(r.at.QueueURL, "RedrivePolicy", "") }, "dead letters of inreply-mail.fifo", "has no dead-letter queue", "RedrivePolicy"},
+		{"few receives", func(r *rig) { r.attribute(r.at.QueueURL, "RedrivePolicy", dead) }, "dead letters of inreply-mail.fifo", "maxReceiveCount is 3", "1000"},
+		{"no intake", func(r *rig) { r.config.Relay.Queue = "nosuch" }, "intake nosuch", "there is no such queue", "create-queue --queue-name nosuch"},
+		{"a FIFO intake", func(r *rig) { r.config.Relay.Queue = "inreply-mail.fifo" }, "intake inreply-mail.fifo", "it is a FIFO queue", "relay.queue"},
+		{"an intake without dead letters", func(r *rig) { r.attribute(r.at.IntakeURL, "RedrivePolicy", "") }, "dead letters of inreply-intake", "no dead-letter queue", "inreply-intake-dead"},
+		{"no topic", func(r *rig) { r.config.Relay.Topic += "x.fifo" }, "topic inreply-mail.fifox.fifo", "no such topic", "relay.topic"},
+		{"a standard topic", func(r *rig) { r.config.Relay.Topic = r.at.TopicARN }, "topic inreply-events", "feeds no FIFO queue", "FifoTopic=true"},
+		{"the queue is not subscribed", func(r *rig) { r.unsubscribe(r.at.FifoTopicARN) }, "topic inreply-mail.fifo", "inreply-mail.fifo is not subscribed", "aws sns subscribe --topic-arn"},
+		{"the intake is not subscribed", func(r *rig) { r.unsubscribe(r.at.TopicARN) }, "topic inreply-events", "inreply-intake is not subscribed", "--notification-endpoint arn:aws:sqs:us-east-1:000000000000:inreply-intake"},
+		{"a subscription without dead letters", func(r *rig) { r.subscription(r.at.TopicARN, "RedrivePolicy", "") }, "topic inreply-events", "no dead-letter queue", "set-subscription-attributes"},
+		{"no bucket", func(r *rig) { r.config.Store.Bucket = "nosuch-bucket" }, "bucket nosuch-bucket", "no such bucket", "create-bucket"},
+		{"no events", func(r *rig) { r.notify(locals3.Notification{}) }, "events of inreply-mail", "nobody is told", "get-bucket-notification-configuration"},
+		{"events of something else", func(r *rig) { r.announce("exports/", "s3:ObjectCreated:*") }, "events of inreply-mail", "nobody is told", "merged"},
+		{"events of removals", func(r *rig) { r.announce("inbound/", "s3:ObjectRemoved:*") }, "events of inreply-mail", "nobody is told", "ObjectCreated"},
+		{"events of our own records", func(r *rig) { r.announce("", "s3:ObjectCreated:*") }, "events of inreply-mail", "covers our own records", "limit"},
+		{"mails expire too soon", func(r *rig) { r.lifecycle(7, "inbound/") }, "mails in inreply-mail/inbound/", "expire after 7 days", "35"},
+		{"records expire too soon", func(r *rig) { r.lifecycle(7, "inreply/") }, "records in inreply-mail/inreply/records/", "expire after 7 days", "35"},
+		{"no identity", func(r *rig) { r.config.Mailer.From = "data@other.example" }, "identity of data@other.example", "has not verified", "aws ses verify-domain-dkim --domain other.example"},
+		{"no DKIM", func(r *rig) { r.world.SES.Verify("a@other.example"); r.config.Mailer.From = "a@other.example" }, "identity of a@other.example", "not signed by DKIM", "CNAME"},
+		{"no active rules", func(r *rig) { r.world.SES.Deactivate() }, "receipt rules", "no rule set is active", "set-active-receipt-rule-set"},
+		{"no rule that stores", func(r *rig) {
+			r.world.SES.SetRules("inreply", localses.Rule{Name: "off", Bucket: "inreply-mail", Disabled: true})
+		}, "receipt rules", "no rule that stores mail", "create-receipt-rule"},
+		{"a rule that does not scan", func(r *rig) {
+			r.world.SES.SetRules("inreply", localses.Rule{Name: "store", Bucket: "inreply-mail", KeyPrefix: "inbound/", ScanOff: true})
+		}, "receipt rules", "rule store does not scan", "update-receipt-rule"},
+		{"a prefix that nobody relays", func(r *rig) { r.config.Relay.Prefix = "mails/" }, "receipt rules", `relay.prefix passes on only what is under "mails/"`, "the same"},
+		{"no MX", func(r *rig) { delete(r.dns.mx, "inreply.example") }, "MX of inreply.example", "there is none", "IN MX 10 inbound-smtp.us-east-1.amazonaws.com."},
+		{"another MX", func(r *rig) { r.dns.mx["inreply.example"] = "mx.example.net." }, "MX of inreply.example", "it is mx.example.net.", "publish"},
+		{"a key that is not published", func(r *rig) {
+			for name := range r.dns.cnames {
+				delete(r.dns.cnames, name)
+				return
+			}
+		}, "DKIM of inreply.example", "not published", "IN CNAME"},
+		{"a clock that is ahead", func(r *rig) { r.ahead = 6 * time.Minute }, "clock", "differs by 6m0s", "set the clock"},
+		{"a clock that is behind", func(r *rig) { r.ahead = -6 * time.Minute }, "clock", "differs by 6m0s", "set the clock"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, localses.Quota{})
+			r.dns.mx["other.example"] = "inbound-smtp.us-east-1.amazonaws.com."
+			c.spoil(r)
+			found, right := r.run()
+			wrong := in(found, check.Wrong)
+			if right || len(wrong) == 0 {
+				t.Fatalf("right %v\n%s", right, show(found))
+			}
+			if i := slices.IndexFunc(wrong, func(f check.Finding) bool {
+				return f.About == c.about && strings.Contains(f.Says, c.says) && strings.Contains(f.Do+" "+f.Command, c.do)
+			}); i < 0 {
+				t.Errorf("not found: %s: %s\n%s", c.about, c.says, show(wrong))
+			}
+			if len(wrong) > 1 {
+				t.Errorf("more is said to be wrong than is:\n%s", show(wrong))
+			}
+		})
+	}
+}
+
+func TestQuota(t *testing.T) {
+	for _, c := range []struct {
+		quota localses.Quota
+		sent  int
+		says  string
+	}{
+		{localses.Quota{Daily: 200, Rate: 1}, 0, "it is in the sandbox"},
+		{localses.Quota{Daily: 10, Rate: -1}, 9, "9 of 10 replies"},
+	} {
+		r := newRig(t, c.quota)
+		for range c.sent {
+			_, err := r.clients.SES.SendEmail(t.Context(), &ses.SendEmailInput{Source: aws.String("data@inreply.example"), Destination: mailTo("x@example.com"), Message: hello()})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		found, right := r.run()
+		if wrong := in(found, check.Wrong); right || len(wrong) != 1 || wrong[0].About != "SES account" || !strings.Contains(wrong[0].Says, c.says) || wrong[0].Command == "" {
+			t.Errorf("%s", show(found))
+		}
+	}
+}
+
+// What may not be asked is no fault, and the action is named.
+func TestDeniedQuestions(t *testing.T) {
+	for operation, action := range map[string]string{
+		"sts.GetCallerIdentity":                 "sts:GetCallerIdentity",
+		"sqs.GetQueueUrl":                       "sqs:GetQueueUrl",
+		"sqs.GetQueueAttributes":                "sqs:GetQueueAttributes",
+		"sns.GetTopicAttributes":                "sns:GetTopicAttributes",
+		"sns.ListSubscriptionsByTopic":          "sns:ListSubscriptionsByTopic",
+		"sns.GetSubscriptionAttributes":         "sns:GetSubscriptionAttributes",
+		"s3.HeadBucket":                         "s3:ListBucket",
+		"s3.GetBucketNotificationConfiguration": "s3:GetBucketNotification",
+		"s3.GetBucketLifecycleConfiguration":    "s3:GetLifecycleConfiguration",
+		"ses.GetIdentityVerificationAttributes": "ses:GetIdentityVerificationAttributes",
+		"ses.GetIdentityDkimAttributes":         "ses:GetIdentityDkimAttributes",
+		"ses.GetSendQuota":                      "ses:GetSendQuota",
+		"ses.GetAccountSendingEnabled":          "ses:GetAccountSendingEnabled",
+		"ses.DescribeActiveReceiptRuleSet":      "ses:DescribeActiveReceiptRuleSet",
+	} {
+		r := newRig(t, localses.Quota{})
+		r.deny(operation)
+		found, right := r.run()
+		denied := in(found, check.Denied)
+		if !right || len(denied) == 0 || denied[0].Says != "not allowed to ask: "+action {
+			t.Errorf("%s: right %v\n%s", operation, right, show(found))
+		}
+	}
+	r := newRig(t, localses.Quota{})
+	r.deny("*")
+	if found, right := r.run(); !right || len(in(found, check.Denied)) < 6 {
+		t.Errorf("all: right %v\n%s", right, show(found))
+	}
+}
+
+// Without credentials, nothing else is asked.
+func TestNoCredentials(t *testing.T) {
+	r := newRig(t, localses.Quota{})
+	r.clients.STS = sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: aws.String("http://anywhere"), HTTPClient: r.world.Client(), Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{}, errors.New("no EC2 IMDS role found")
+	})})
+	found, right := r.run()
+	if right || len(found) != 1 || found[0].About != "credentials" || !strings.Contains(found[0].Do, "AWS_PROFILE") {
+		t.Errorf("%s", show(found))
+	}
+}
+
+func TestDNSThatDoesNotAnswer(t *testing.T) {
+	r := newRig(t, localses.Quota{})
+	r.dns.err = &net.DNSError{Err: "server misbehaving", IsTemporary: true}
+	found, right := r.run()
+	if wrong := in(found, check.Wrong); right || len(wrong) != 2 || !strings.Contains(wrong[0].Says, "DNS does not answer") {
+		t.Errorf("%s", show(found))
+	}
+}
+
+// The one thing that is written, and only when it is asked for.
+func TestWrite(t *testing.T) {
+	r := newRig(t, localses.Quota{})
+	r.write = true
+	found, right := r.run()
+	if i := slices.IndexFunc(found, func(f check.Finding) bool { return strings.HasPrefix(f.About, "write to") && f.State == check.OK }); !right || i < 0 {
+		t.Errorf("right %v\n%s", right, show(found))
+	}
+	if n := r.world.CallCounts()["s3.PutObject"]; n != 2 {
+		t.Errorf("%d objects were put", n)
+	}
+	r.deny("s3.PutObject")
+	found, right = r.run()
+	if wrong := in(found, check.Wrong); right || len(wrong) != 1 || !strings.Contains(wrong[0].Do, "allow s3:PutObject on inreply-mail/inreply/records/*") {
+		t.Errorf("%s", show(found))
+	}
+}
+
+func TestPush(t *testing.T) {
+	r := newRig(t, localses.Quota{})
+	r.config.Relay.Queue, r.config.Relay.DeadLetters = "", "inreply-intake-dead"
+	r.config.Relay.Push.Listen, r.config.Relay.Push.Topics = "0.0.0.0:8081", []string{r.at.TopicARN}
+	found, right := r.run()
+	if wrong := in(found, check.Wrong); right || len(wrong) != 1 || !strings.Contains(wrong[0].Command, "--protocol https --notification-endpoint https://YOUR-BALANCER/sns") {
+		t.Errorf("%s", show(found))
+	}
+	if _, err := r.world.SNS.Subscribe(r.at.TopicARN, "http", "http://127.0.0.1:9/sns", nil); err != nil {
+		t.Fatal(err)
+	}
+	found, _ = r.run()
+	if wrong := in(found, check.Wrong); len(wrong) != 1 || !strings.Contains(wrong[0].Says, "is not confirmed") {
+		t.Errorf("%s", show(found))
+	}
+	r.config.Relay.Push.Topics = []string{r.at.TopicARN + "-other"}
+	found, _ = r.run()
+	if wrong := in(found, check.Wrong); len(wrong) != 2 || !strings.Contains(wrong[0].Says, "none of relay.push.topics") {
+		t.Errorf("%s", show(found))
+	}
+}
+
+// Services are reached, and asked nothing.
+func TestServices(t *testing.T) {
+	r := newRig(t, localses.Quota{})
+	var dialed []string
+	var found []check.Finding
+	right := check.Run(t.Context(), r.config, r.clients, check.Options{
+		Resolver: r.dns,
+		Services: map[string]string{"a": "https://a.example/mails", "b": "http://b.example:8080/", "c": "https://down.example/", "d": "://"},
+		Dial: func(_ context.Context, _, address string) (net.Conn, error) {
+			dialed = append(dialed, address)
+			if address == "down.example:443" {
+				return nil, errors.New("connection refused")
+			}
+			ours, theirs := net.Pipe()
+			theirs.Close()
+			return ours, nil
+		},
+	}, func(f check.Finding) { found = append(found, f) })
+	if wrong := in(found, check.Wrong); right || len(wrong) != 2 || wrong[0].About != "service c" || wrong[1].About != "service d" || wrong[0].Command != "curl -v https://down.example/" {
+		t.Errorf("%s", show(found))
+	}
+	if !slices.Equal(dialed, []string{"a.example:443", "b.example:8080", "down.example:443"}) {
+		t.Errorf("dialed %v", dialed)
+	}
+}
