@@ -3,6 +3,7 @@ package inreply_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -47,7 +48,8 @@ func deploy(t *testing.T, change func(d *deployment), test func(d *deployment)) 
 		}
 		if _, err := d.world.Provision(local.Names{
 			Bucket: "inreply-mail", Topic: "events", Intake: "inreply-intake", IntakeDeadLetters: "intake-dead",
-			FifoTopic: "inreply-mail.fifo", Queue: "inreply-mail.fifo", DeadLetters: "dead.fifo", Identities: []string{"inreply.example"},
+			FifoTopic: "inreply-mail.fifo", Queue: "inreply-mail.fifo", DeadLetters: "dead.fifo",
+			Feedback: "inreply-feedback", FeedbackDeadLetters: "inreply-feedback-dead", ConfigurationSet: "inreply", Identities: []string{"inreply.example"},
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -60,8 +62,8 @@ func deploy(t *testing.T, change func(d *deployment), test func(d *deployment)) 
 		}, d.world.Client(), configs.AWS{})
 		change(d)
 		d.start()
+		defer func() { d.stop() }() // the one that runs then
 		test(d)
-		d.stop()
 	})
 }
 
@@ -135,6 +137,7 @@ func TestObjectsAreHandedOnUnread(t *testing.T) {
 		}
 		d.parts.Processors = map[string]processing.Processor{"files": files}
 	}, func(d *deployment) {
+		t := d.t
 		put := func(key, contentType string, size int) {
 			if err := d.world.S3.Put("inreply-mail", key, contentType, make([]byte, size)); err != nil {
 				t.Fatal(err)
@@ -167,6 +170,77 @@ func TestObjectsAreHandedOnUnread(t *testing.T) {
 		}
 		if n := d.world.CallCounts()["s3.GetObject"]; n < 2 {
 			t.Errorf("%d reads for a mail", n)
+		}
+	})
+}
+
+// A customer whose replies bounce gets no more of them for the time that the
+// settings give, whichever process hears of it, and after a restart too.
+func TestAnAddressThatBouncedIsNotWrittenTo(t *testing.T) {
+	deploy(t, func(d *deployment) {
+		d.config.Mailer.ConfigurationSet, d.config.Feedback.Queue = "inreply", "inreply-feedback"
+		d.config.Mailer.Bounced, d.config.Mailer.Complained = 24*time.Hour, 48*time.Hour
+	}, func(d *deployment) {
+		t := d.t
+		// A mailbox called bounce would be taken for a robot, and not be answered.
+		const gone, angry, fine = "suppressionlist+ana@simulator.amazonses.com", "complaint@simulator.amazonses.com", "ana@example.com"
+		for n, from := range []string{gone, angry, fine} {
+			d.receive(n, from)
+		}
+		after(time.Minute)
+		if n := len(d.world.SES.Sent()); n != 3 {
+			t.Fatalf("%d were answered: %q", n, d.ends())
+		}
+		if s := d.daemon.State().Feedback; s == nil || s.Bounces != 1 || s.Complaints != 1 || s.Suppressed != 2 || s.Failing {
+			t.Errorf("feedback: %+v", s)
+		}
+		d.stop()
+		d.start()
+		for n, from := range []string{gone, angry, fine} {
+			d.receive(10+n, from)
+		}
+		after(time.Minute)
+		silent := 0
+		for _, end := range d.ends() {
+			if strings.HasPrefix(end, "silent by digest: suppressed: replies to the address bounced") || strings.HasPrefix(end, "silent by digest: suppressed: replies to the address complained") {
+				silent++
+			}
+		}
+		if n := len(d.world.SES.Sent()); n != 4 || silent != 2 {
+			t.Errorf("%d were answered in all: %q", n, d.ends())
+		}
+		d.stop()
+		after(24 * time.Hour)
+		d.start()
+		for n, from := range []string{gone, angry} {
+			d.receive(20+n, from)
+		}
+		after(time.Minute)
+		if n := len(d.world.SES.Sent()); n != 5 {
+			t.Errorf("%d were answered in all, one more after its time: %q", n, d.ends())
+		}
+		if err := d.daemon.Alive(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What is wrong with the queue of SES's events is said at the start.
+func TestAFeedbackQueueThatCannotWork(t *testing.T) {
+	deploy(t, func(*deployment) {}, func(d *deployment) {
+		t := d.t
+		if _, err := d.world.SQS.CreateQueue("bare", nil); err != nil {
+			t.Fatal(err)
+		}
+		for queue, want := range map[string]string{
+			"nothing":           "feedback.queue: there is no queue nothing here",
+			"bare":              "feedback.queue: bare has no dead-letter queue",
+			"inreply-mail.fifo": "feedback.queue: inreply-mail.fifo is a FIFO queue",
+		} {
+			d.config.Feedback.Queue = queue
+			if _, err := inreply.New(t.Context(), d.config, d.clients, d.parts); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v\nwant %s", err, want)
+			}
 		}
 	})
 }

@@ -4,15 +4,20 @@ import (
 	"errors"
 
 	"inreply/consumer"
+	"inreply/mailer/feedback"
 	"inreply/relay"
 )
 
 // Alive returns nil as long as the process should not be restarted.
 func (d *Daemon) Alive() error {
-	if d.relay == nil {
-		return d.consumer.Alive()
+	faults := []error{d.consumer.Alive()}
+	if d.relay != nil {
+		faults = append(faults, d.relay.Alive())
 	}
-	return errors.Join(d.consumer.Alive(), d.relay.Alive())
+	if d.feedback != nil {
+		faults = append(faults, d.feedback.Alive())
+	}
+	return errors.Join(faults...)
 }
 
 // Ready returns nil while mails are taken, and else why they are not.
@@ -27,6 +32,8 @@ func (d *Daemon) Ready() error {
 type State struct {
 	Consumer ConsumerState `json:"consumer"`
 	Relay    *RelayState   `json:"relay,omitempty"` // nil where AWS does the relaying
+
+	Feedback *FeedbackState `json:"feedback,omitempty"` // nil where SES's events are not read
 }
 
 // ConsumerState is what the consumer is doing.
@@ -34,6 +41,9 @@ type ConsumerState = consumer.State
 
 // RelayState is what the relay is doing.
 type RelayState = relay.State
+
+// FeedbackState is what SES has told of replies.
+type FeedbackState = feedback.State
 
 // Tally is how often something happened, and when last.
 type Tally = consumer.Tally
@@ -44,6 +54,10 @@ func (d *Daemon) State() State {
 	if d.relay != nil {
 		now := d.relay.State()
 		s.Relay = &now
+	}
+	if d.feedback != nil {
+		now := d.feedback.State()
+		s.Feedback = &now
 	}
 	return s
 }

@@ -31,6 +31,7 @@ import (
 	"inreply/email"
 	"inreply/event"
 	"inreply/mailer"
+	"inreply/mailer/feedback"
 	"inreply/processing"
 	"inreply/queue"
 	"inreply/relay"
@@ -61,6 +62,7 @@ type Daemon struct {
 	relay    *relay.Relay // nil where AWS does the relaying
 	door     *push.Door   // nil where nothing is pushed
 	consumer *consumer.Consumer
+	feedback *feedback.Reader // nil where SES's events are not read
 	log      *zap.Logger
 }
 
@@ -71,7 +73,11 @@ func New(ctx context.Context, config configs.Config, clients Clients, parts Part
 	d := &Daemon{log: parts.Logger}
 	records := store.NewRecords(store.New(clients.S3), config.Store)
 
-	handle, err := newProcessing(config, clients, records, parts)
+	sender, err := newMailer(config, clients, records, parts)
+	if err != nil {
+		return nil, err
+	}
+	handle, err := newProcessing(config, clients, sender, records, parts)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +94,11 @@ func New(ctx context.Context, config configs.Config, clients Clients, parts Part
 		d.door, err = push.New(config.Relay.Push, push.Parts{Taker: d.relay, Logger: parts.Logger.Named("push")})
 		if err != nil {
 			faults = append(faults, fmt.Errorf("make the door for pushes: %w", err))
+		}
+	}
+	if config.Feedback.Enabled() {
+		if d.feedback, err = newFeedback(ctx, config, clients, sender, parts); err != nil {
+			faults = append(faults, err)
 		}
 	}
 	if len(faults) > 0 {
@@ -119,15 +130,19 @@ func newID() string {
 	return hex.EncodeToString(b[:])
 }
 
-func newProcessing(config configs.Config, clients Clients, records *store.Records, parts Parts) (*processing.Processing, error) {
-	parser, err := email.NewParser(config.Email)
-	if err != nil {
-		return nil, fmt.Errorf("make the parser: %w", err)
-	}
+func newMailer(config configs.Config, clients Clients, records *store.Records, parts Parts) (*mailer.Mailer, error) {
 	config.Mailer.MarkKey = config.Email.MarkKey
 	sender, err := mailer.New(config.Mailer, clients.SES, records, parts.NewID, parts.Logger.Named("mailer"))
 	if err != nil {
 		return nil, fmt.Errorf("make the mailer: %w", err)
+	}
+	return sender, nil
+}
+
+func newProcessing(config configs.Config, clients Clients, sender *mailer.Mailer, records *store.Records, parts Parts) (*processing.Processing, error) {
+	parser, err := email.NewParser(config.Email)
+	if err != nil {
+		return nil, fmt.Errorf("make the parser: %w", err)
 	}
 	processors, err := newProcessors(config, clients, records, parts)
 	if err != nil {
@@ -226,7 +241,7 @@ func newRelay(ctx context.Context, config configs.Config, clients Clients, recor
 	return relay.New(config.Relay, made)
 }
 
-// Run relays and consumes until ctx ends, then stops cleanly: see the package
+// Run relays and consumes, and reads what SES tells, until ctx ends, then stops cleanly: see the package
 // comments of relay and consumer. It returns nil after a clean stop.
 func (d *Daemon) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
@@ -241,6 +256,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	group.Go(func() error { return d.consumer.Run(ctx) })
 	if d.relay != nil {
 		group.Go(func() error { return d.relay.Run(ctx) })
+	}
+	if d.feedback != nil {
+		group.Go(func() error { return d.feedback.Run(ctx) })
 	}
 	return group.Wait()
 }

@@ -40,6 +40,10 @@ func ResourcesOf(config configs.Config) Resources {
 		r.Topic, r.Intake, r.IntakeDeadLetters = "inreply-events", intake, intake+"-dead"
 		r.FifoTopic = lastPart(config.Relay.Topic)
 	}
+	if config.Feedback.Enabled() {
+		r.Feedback = lastPart(config.Feedback.Queue)
+		r.FeedbackDeadLetters = r.Feedback + "-dead"
+	}
 	known := map[string]bool{}
 	add := func(mailbox string) {
 		_, domain, _ := strings.Cut(mailbox, "@")
@@ -88,6 +92,11 @@ func Setup(ctx context.Context, config configs.Config, clients Clients, report S
 		s.bucket(r.Bucket)
 	}
 	s.configurationSet(r.ConfigurationSet)
+	if r.Feedback != "" {
+		events := s.topic(r.Feedback)
+		s.subscribe(events, s.queue(r.Feedback, s.queue(r.FeedbackDeadLetters, "")))
+		s.eventDestination(r.ConfigurationSet, events)
+	}
 	for _, identity := range r.Identities {
 		s.identity(identity)
 	}

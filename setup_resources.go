@@ -268,6 +268,25 @@ const (
 
 // rule has SES store mails in the bucket. Most emulators take no mail in, and some
 // know no rules; the daemon does not need them.
+func (s *setup) eventDestination(configurationSet, topic string) {
+	if s.err != nil || configurationSet == "" {
+		return
+	}
+	_, err := s.clients.SES.CreateConfigurationSetEventDestination(s.ctx, &ses.CreateConfigurationSetEventDestinationInput{
+		ConfigurationSetName: &configurationSet,
+		EventDestination: &sestypes.EventDestination{
+			Name: aws.String("feedback"), Enabled: true,
+			MatchingEventTypes: []sestypes.EventType{sestypes.EventTypeBounce, sestypes.EventTypeComplaint},
+			SNSDestination:     &sestypes.SNSDestination{TopicARN: &topic},
+		},
+	})
+	existed := alreadyExists(err)
+	if existed {
+		err = nil
+	}
+	s.done(existed, "SES event destination of "+configurationSet, err)
+}
+
 func (s *setup) rule(bucket, prefix string) {
 	if s.err != nil {
 		return

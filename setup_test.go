@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	awsses "github.com/aws/aws-sdk-go-v2/service/ses"
+	sestypes "github.com/aws/aws-sdk-go-v2/service/ses/types"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -99,6 +100,13 @@ func describe(t *testing.T, c inreply.Clients) (all []string) {
 	fatal(t, err)
 	for _, set := range sets.ConfigurationSets {
 		say("configuration set %s", *set.Name)
+		got, err := c.SES.DescribeConfigurationSet(t.Context(), &awsses.DescribeConfigurationSetInput{
+			ConfigurationSetName: set.Name, ConfigurationSetAttributeNames: []sestypes.ConfigurationSetAttribute{sestypes.ConfigurationSetAttributeEventDestinations},
+		})
+		fatal(t, err)
+		for _, d := range got.EventDestinations {
+			say("event destination %s of %s enabled %v %v to %s", *d.Name, *set.Name, d.Enabled, d.MatchingEventTypes, *d.SNSDestination.TopicARN)
+		}
 	}
 	rules, err := c.SES.DescribeActiveReceiptRuleSet(t.Context(), &awsses.DescribeActiveReceiptRuleSetInput{})
 	fatal(t, err)
@@ -120,14 +128,14 @@ func fatal(t *testing.T, err error) {
 // down to every attribute.
 func TestSetupMakesWhatLocalHas(t *testing.T) {
 	config := localSettings(t)
-	config.Mailer.ConfigurationSet = "replies"
+	config.Mailer.ConfigurationSet, config.Feedback.Queue = "replies", "replies-feedback"
 	world, ready := emptyWorld(t)
 	if _, err := world.Provision(local.Names(inreply.ResourcesOf(config))); err != nil {
 		t.Fatal(err)
 	}
 	_, empty := emptyWorld(t)
 	report := setUp(t, config, empty)
-	if len(report) != 13 || slices.ContainsFunc(report, func(s string) bool { return !strings.HasPrefix(s, "made ") }) {
+	if len(report) != 18 || slices.ContainsFunc(report, func(s string) bool { return !strings.HasPrefix(s, "made ") }) {
 		t.Errorf("report: %s", strings.Join(report, "\n"))
 	}
 	if diff := cmp.Diff(describe(t, ready), describe(t, empty)); diff != "" {
@@ -137,7 +145,7 @@ func TestSetupMakesWhatLocalHas(t *testing.T) {
 
 func TestSetupTwice(t *testing.T) {
 	config := localSettings(t)
-	config.Mailer.ConfigurationSet = "replies"
+	config.Mailer.ConfigurationSet, config.Feedback.Queue = "replies", "replies-feedback"
 	_, clients := emptyWorld(t)
 	setUp(t, config, clients)
 	before := describe(t, clients)

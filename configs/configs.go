@@ -16,6 +16,7 @@
 //	templates   what replies are written by               (processing/template)
 //	webhook     application services, each a processor     (processing/webhook)
 //	mailer      what is sent, and as whom                  (mailer)
+//	feedback    bounces and complaints of what was sent    (mailer/feedback)
 //
 // # How a file becomes a Config
 //
@@ -48,6 +49,7 @@ import (
 	"inreply/consumer"
 	"inreply/email"
 	"inreply/mailer"
+	"inreply/mailer/feedback"
 	"inreply/processing"
 	"inreply/processing/digest"
 	"inreply/processing/template"
@@ -71,6 +73,7 @@ type Config struct {
 	Templates  template.Config   `yaml:"templates"`  // what replies are written by
 	Webhook    webhook.Config    `yaml:"webhook"`    // application services over HTTP, each by the name that a route uses as its processor
 	Mailer     mailer.Config     `yaml:"mailer"`     // what is sent, and as whom
+	Feedback   feedback.Config   `yaml:"feedback"`   // what SES tells of what was sent
 }
 
 // Defaults are the settings where the file and the environment say nothing. They
@@ -109,6 +112,7 @@ func (c *Config) sections() []section {
 		{"templates", c.Templates},
 		{"webhook", c.Webhook},
 		{"mailer", c.Mailer},
+		{"feedback", c.Feedback},
 	}
 }
 

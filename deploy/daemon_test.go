@@ -65,6 +65,7 @@ func TestSettingsNameTheStack(t *testing.T) {
 			"aws.region":               {config.AWS.Region, region},
 			"aws.ses.region":           {config.AWS.SES.Region, ses},
 			"mailer.configuration_set": {config.Mailer.ConfigurationSet, s.parameters["Name"].(string)},
+			"feedback.queue":           {config.Feedback.Queue, get(s.properties("Feedback"), "QueueName")},
 			"mailer.from":              {config.Mailer.From, "data@mail.example.com"},
 			"email.domains":            {strings.Join(config.Email.Domains, " "), "mail.example.com"},
 		} {

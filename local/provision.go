@@ -149,7 +149,7 @@ func (p *provisioner) bucket(name, prefix, topicARN string) {
 // feedback has SES publish bounces and complaints to a queue of its own, by a topic
 // with the queue's name.
 func (p *provisioner) feedback(n Names) {
-	if p.err != nil || n.ConfigurationSet == "" {
+	if p.err != nil || n.ConfigurationSet == "" || p.w.SES.HasConfigurationSet(n.ConfigurationSet) {
 		return
 	}
 	if n.Feedback == "" {

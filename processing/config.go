@@ -68,14 +68,27 @@ type Policy struct {
 	SameSubject int      `yaml:"same_subject"` // replies to one sender under one subject in an hour at most; 0: any, in a route -1
 }
 
+// The caps where the file says nothing. No customer writes so much by hand; two
+// machines that answer each other do within a minute, and stop here. Others in the
+// field stop at ten replies in three hours and at the second under one subject, but
+// send mere acknowledgements: here a reply is what the customer has asked for.
+const (
+	defaultPerHour     = 20
+	defaultPerThread   = 20
+	defaultSameSubject = 5
+)
+
 // Defaults are the settings where the file says nothing: every mail whose author
-// is sure is answered by the digest.
+// is sure is answered by the digest, as often as a person asks.
 func Defaults() Config {
 	return Config{
 		Routes:   []Route{{Name: "digest", Processor: "digest"}},
 		Unrouted: UnroutedSilent,
 		Refusal:  "I cannot do anything with this mail. Nobody has read it.",
-		Policy:   Policy{Trust: string(email.DMARC)},
+		Policy: Policy{
+			Trust:   string(email.DMARC),
+			PerHour: defaultPerHour, PerThread: defaultPerThread, SameSubject: defaultSameSubject,
+		},
 	}
 }
 

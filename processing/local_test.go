@@ -72,7 +72,7 @@ func TestTheCapHoldsOverTwoProcessesAndARestart(t *testing.T) {
 					answerAll(t, w, sent, perHour, start)
 				}
 				if len(sent.sent) != perHour {
-					t.Errorf("%d replies, and the cap is %d", len(sent.sent), perHour)
+					t.Errorf("promise 8: %d replies within an hour, and the cap is %d", len(sent.sent), perHour)
 				}
 				time.Sleep(time.Hour)
 				answerAll(t, w, sent, perHour, 2)

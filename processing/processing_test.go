@@ -410,3 +410,10 @@ func TestExplain(t *testing.T) {
 		t.Errorf("%d were sent", len(p.sent))
 	}
 }
+
+// What the case caps-by-default says is what the defaults are.
+func TestTheCapsByDefault(t *testing.T) {
+	if p := processing.Defaults().Policy; p.PerHour != 20 || p.PerThread != 20 || p.SameSubject != 5 {
+		t.Errorf("%+v", p)
+	}
+}

@@ -40,6 +40,12 @@ func (a app) startLaptop(ctx context.Context, address string, endings int) (*lap
 	if err != nil {
 		return nil, err
 	}
+	if !config.Feedback.Enabled() {
+		config.Feedback.Queue = "inreply-feedback"
+	}
+	if config.Mailer.ConfigurationSet == "" {
+		config.Mailer.ConfigurationSet = "inreply"
+	}
 	world := local.New(local.Config{Region: region})
 	l := &laptop{config: config, world: world, way: newWay(endings), stopped: make(chan error, 1)}
 	if l.endpoint, err = world.Listen(ctx, address); err != nil {

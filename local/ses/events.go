@@ -45,6 +45,13 @@ func (s *Server) SetDestination(configurationSet, topicARN string) {
 	}
 }
 
+// HasConfigurationSet tells whether there is a configuration set of this name.
+func (s *Server) HasConfigurationSet(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.configurationSet(name) == nil
+}
+
 // readDestination reads EventDestination. Only topics are destinations here.
 func readDestination(p query.Parameters) (destination, error) {
 	d := destination{

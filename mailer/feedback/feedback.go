@@ -45,6 +45,7 @@ type Reader struct {
 	suppressor Suppressor
 	events     metric.Int64Counter
 	log        *zap.Logger
+	health     health
 }
 
 // New returns a Reader. Its error is that of the meter.
@@ -66,14 +67,24 @@ const (
 // It returns nil.
 func (r *Reader) Run(ctx context.Context) error {
 	pause := firstPause
+	r.health.turn(nil)
+	defer r.health.rest()
 	for ctx.Err() == nil {
 		notices, err := r.queue.Receive(ctx)
+		if ctx.Err() == nil {
+			r.health.turn(err)
+		}
 		if err == nil {
 			pause = firstPause
 			r.work(context.WithoutCancel(ctx), notices)
 			continue
 		}
-		if ctx.Err() == nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if pause >= longestPause {
+			r.log.Error("receiving SES's events keeps failing: nobody is suppressed meanwhile", zap.Error(err))
+		} else {
 			r.log.Warn("receiving SES's events fails", zap.Error(err), zap.Duration("again_after", pause))
 		}
 		wait(ctx, pause)
@@ -120,15 +131,18 @@ func (r *Reader) work(ctx context.Context, notices []Notice) {
 // follow does what follows from an event.
 func (r *Reader) follow(ctx context.Context, e Event) error {
 	reason := e.reason()
+	suppressed := 0
 	for _, address := range e.Addresses {
 		if reason == "" {
 			break
 		}
+		suppressed++
 		if err := r.suppressor.Suppress(ctx, address, reason); err != nil {
 			return fmt.Errorf("suppress an address that %s: %w", reason, err)
 		}
 	}
 	r.events.Add(ctx, 1, metric.WithAttributes(attribute.String("kind", string(e.Kind)), attribute.Bool("suppressed", reason != "")))
+	r.health.took(e, suppressed)
 	if e.Kind != Other {
 		r.log.Info(string(e.Kind), zap.String("ses", e.SES), zap.String("mail", e.Mail), zap.Strings("to", e.Addresses),
 			zap.String("why", e.Why), zap.Bool("suppressed", reason != ""))

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
@@ -133,9 +135,31 @@ func (s *suppressions) Suppress(_ context.Context, address, reason string) error
 	return nil
 }
 
-func run(t *testing.T, q *queue, s *suppressions, lasts time.Duration) {
+// meter counts events by their attributes.
+type meter struct {
+	noop.Meter
+	counts map[string]int64
+}
+
+type counter struct {
+	noop.Int64Counter
+	meter *meter
+	name  string
+}
+
+func (m *meter) Int64Counter(name string, _ ...metric.Int64CounterOption) (metric.Int64Counter, error) {
+	return counter{meter: m, name: name}, nil
+}
+
+func (c counter) Add(_ context.Context, n int64, options ...metric.AddOption) {
+	attributes := metric.NewAddConfig(options).Attributes()
+	c.meter.counts[c.name+" "+attributes.Encoded(attribute.DefaultEncoder())] += n
+}
+
+func run(t *testing.T, q *queue, s *suppressions, lasts time.Duration) (*feedback.Reader, map[string]int64) {
 	t.Helper()
-	r, err := feedback.New(q, s, noop.NewMeterProvider().Meter("test"), zap.NewNop())
+	m := &meter{counts: map[string]int64{}}
+	r, err := feedback.New(q, s, m, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,6 +168,7 @@ func run(t *testing.T, q *queue, s *suppressions, lasts time.Duration) {
 	if err := r.Run(ctx); err != nil {
 		t.Error(err)
 	}
+	return r, m.counts
 }
 
 func TestWhoBouncedOrComplainedIsSuppressed(t *testing.T) {
@@ -155,7 +180,16 @@ func TestWhoBouncedOrComplainedIsSuppressed(t *testing.T) {
 			{"4", `{"eventType":"Delivery","mail":{}}`},
 		}}
 		s := &suppressions{took: map[string]string{}}
-		run(t, q, s, time.Minute)
+		r, counts := run(t, q, s, time.Minute)
+		if diff := cmp.Diff(map[string]int64{
+			"inreply.mailer.feedback kind=bounce,suppressed=true": 1, "inreply.mailer.feedback kind=complaint,suppressed=true": 1,
+			"inreply.mailer.feedback kind=other,suppressed=false": 1,
+		}, counts); diff != "" {
+			t.Error(diff)
+		}
+		if got := r.State(); got.Bounces != 1 || got.Complaints != 1 || got.Suppressed != 2 || got.Failing {
+			t.Errorf("%+v", got)
+		}
 		if diff := cmp.Diff(map[string]string{"gone@example.com": "bounced", "angry@example.com": "complained"}, s.took); diff != "" {
 			t.Error(diff)
 		}
@@ -169,7 +203,10 @@ func TestWhatMayStillArriveIsNotSuppressed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &queue{notices: []feedback.Notice{{"1", fmt.Sprintf(bounce, "Transient")}, {"2", fmt.Sprintf(complaint, "not-spam")}}}
 		s := &suppressions{took: map[string]string{}}
-		run(t, q, s, time.Minute)
+		_, counts := run(t, q, s, time.Minute)
+		if n := counts["inreply.mailer.feedback kind=bounce,suppressed=false"]; n != 1 {
+			t.Errorf("counted %v", counts)
+		}
 		if len(s.took) != 0 || len(q.deleted) != 2 {
 			t.Errorf("suppressed %v, deleted %v", s.took, q.deleted)
 		}
@@ -186,3 +223,53 @@ func TestAnEventIsDeletedLast(t *testing.T) {
 		}
 	})
 }
+
+// A queue that does not answer is no reason to be restarted; a loop that does not
+// turn is.
+func TestAliveTurnsRedWhenTheLoopIsStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		stuck := &stuckQueue{release: release}
+		failing := &queue{failing: 1 << 20}
+		for _, e := range []struct {
+			queue feedback.Queue
+			alive bool
+		}{{failing, true}, {stuck, false}} {
+			r, err := feedback.New(e.queue, &suppressions{}, noop.NewMeterProvider().Meter(""), zap.NewNop())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Alive(); err != nil {
+				t.Errorf("before it runs: %v", err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { defer close(done); _ = r.Run(ctx) }()
+			time.Sleep(10 * time.Minute)
+			if err := r.Alive(); (err == nil) != e.alive {
+				t.Errorf("%T: %v", e.queue, err)
+			}
+			if e.alive && !r.State().Failing {
+				t.Error("a queue that does not answer is not shown")
+			}
+			cancel()
+			if !e.alive {
+				close(release)
+			}
+			<-done
+			if err := r.Alive(); err != nil {
+				t.Errorf("after it ran: %v", err)
+			}
+		}
+	})
+}
+
+// stuckQueue does not listen when it is told to come back.
+type stuckQueue struct{ release chan struct{} }
+
+func (q *stuckQueue) Receive(context.Context) ([]feedback.Notice, error) {
+	<-q.release
+	return nil, nil
+}
+
+func (q *stuckQueue) Delete(context.Context, []string) []error { return nil }

@@ -24,6 +24,7 @@ import (
 type breakage struct {
 	name  string
 	edits []edit
+	test  []string // package and pattern of the test that is to catch it; nil: the seeds
 }
 
 // edit replaces a text that must be in the file exactly once.
@@ -31,41 +32,66 @@ type edit struct{ file, from, to string }
 
 func breakages() []breakage {
 	return []breakage{
-		{"delete before send", []edit{{
+		{name: "delete before send", edits: []edit{{
 			"consumer/group.go", "		l.started = time.Now()\n",
 			"		l.started = time.Now()\n		go c.parts.Queue.Delete(context.Background(), []string{l.message.Handle})\n",
 		}}},
-		{"no heartbeat for followers", []edit{{
+		{name: "no heartbeat for followers", edits: []edit{{
 			"consumer/lease.go", "		l.extending = make(chan struct{})\n",
 			"		if l.group.run[0] != l {\n			continue\n		}\n		l.extending = make(chan struct{})\n",
 		}}},
-		{"followers run after the head's lease is lost", []edit{
+		{name: "followers run after the head's lease is lost", edits: []edit{
 			{"consumer/lease.go", "	gone := g.run[at:]\n	g.run = g.run[:at:at]\n", "	gone := []*lease{l}\n	g.run = slices.Delete(slices.Clone(g.run), at, at+1)\n"},
 			{"consumer/lease.go", "	if at == 0 {\n		g.run = nil\n", "	if at == 0 {\n"},
 		}},
-		{"no claim", []edit{{
+		{name: "no claim", edits: []edit{{
 			"mailer/mailer.go", "	c, err := m.claim(ctx, r.Mail)\n",
 			"	c, err := claim{record: store.MailRecord{Token: m.newID(), Until: time.Now().Add(m.config.Claim)}}, error(nil)\n",
 		}}},
-		{"claim without its until", []edit{{
+		{name: "claim without its until", edits: []edit{{
 			"mailer/claim.go", "if wait := time.Until(m.over(found)); wait > 0 {", "if wait := time.Until(m.over(found)); wait > 1000*time.Hour {",
 		}}},
-		{"followers charged", []edit{{
+		{name: "followers charged", edits: []edit{{
 			"consumer/group.go", "		l.try = tries + 1\n", "		l.try = max(tries+1, l.message.ReceiveCount)\n",
 		}}},
-		{"deduplication id kept on redrive", []edit{
+		{name: "deduplication id kept on redrive", edits: []edit{
 			{"consumer/deadletter.go", "Group: l.message.ID, DeduplicationID: l.message.ID,", "Group: l.message.ID, DeduplicationID: l.message.DeduplicationID,"},
 			{"consumer/redrive/redrive.go", "= l.Group, l.Message.ID\n", "= l.Group, l.Message.DeduplicationID\n"},
 		}},
-		{"acknowledgement dropped at stop", []edit{{
+		{name: "acknowledgement dropped at stop", edits: []edit{{
 			"consumer/delete.go", "	d.closing = true\n", "	d.closing = true\n	for range d.pending {\n		d.landed.Done()\n	}\n	d.pending = nil\n",
 		}}},
-		{"outage charged as a try", []edit{
+		{name: "outage charged as a try", edits: []edit{
 			{"consumer/disposition.go", `o.Outage() != "" && held < outlived {`, `o.Outage() != "" && held < outlived && try < c.config.Attempts {`},
 			{"consumer/disposition.go", "after: c.jittered(c.config.Probe.Max), outage: name}", "after: c.jittered(c.config.Probe.Max), outage: name, counted: true}"},
 		}},
+		{
+			name: "caps in memory",
+			edits: []edit{
+				{"processing/processing.go", "parser: parser, mailer: mailer,", "parser: parser, mailer: &forgetful{Mailer: mailer, records: map[string]store.SenderRecord{}},"},
+				{"processing/history.go", "// thread names the thread of a mail by its first message.\n", forgetful},
+			},
+			test: []string{"./processing", "TestTheCapHoldsOverTwoProcessesAndARestart"},
+		},
 	}
 }
+
+// forgetful keeps what is remembered of senders in the memory of its process.
+const forgetful = `type forgetful struct {
+	Mailer
+	records map[string]store.SenderRecord
+}
+
+func (f *forgetful) Recall(_ context.Context, address string) (store.SenderRecord, string, error) {
+	return f.records[address], "", nil
+}
+
+func (f *forgetful) Remember(_ context.Context, address, _ string, r store.SenderRecord) error {
+	f.records[address] = r
+	return nil
+}
+
+`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -130,13 +156,18 @@ func try(ctx context.Context, root string, b breakage) (broken string, err error
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	test := exec.CommandContext(ctx, "go", "test", "./simulation", "-count=1", "-run", "TestSeeds")
+	in, pattern := "./simulation", "TestSeeds"
+	if b.test != nil {
+		in, pattern = b.test[0], b.test[1]
+	}
+	//nolint:gosec // both are named above
+	test := exec.CommandContext(ctx, "go", "test", in, "-count=1", "-run", pattern)
 	test.Dir = scratch
 	out, err := test.CombinedOutput()
 	if err == nil {
 		return "", nil
 	}
-	if promise := regexp.MustCompile(`seed \d+: promise .*`).Find(out); promise != nil {
+	if promise := regexp.MustCompile(`(seed \d+: )?promise \d.*`).Find(out); promise != nil {
 		return string(promise), nil
 	}
 	return "", fmt.Errorf("the test failed otherwise: %w\n%s", err, out)
