@@ -8,6 +8,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
+
+	"inreply/email"
 )
 
 // meters are the consumer's instruments. Their attribute sets are made once:
@@ -22,7 +24,14 @@ type meters struct {
 	ended           metric.Int64Counter
 	tries           metric.Float64Histogram
 	dispositions    map[disposition]metric.MeasurementOption
+	outcomes        map[string]metric.MeasurementOption
 }
+
+// The ends of a message that no handler names.
+const (
+	deadLettered = "dead-lettered"
+	deleted      = "deleted"
+)
 
 func newMeters(m metric.Meter) (meters, error) {
 	var faults []error
@@ -40,9 +49,13 @@ func newMeters(m metric.Meter) (meters, error) {
 		undeleted:       counter("inreply.consumer.undeleted", "messages handled whose delete did not come through"),
 		ended:           counter("inreply.consumer.messages", "messages by how they ended"),
 		dispositions:    map[disposition]metric.MeasurementOption{},
+		outcomes:        map[string]metric.MeasurementOption{},
 	}
 	for _, d := range []disposition{acknowledge, retry, bury, hold, park, yield, drop} {
 		ms.dispositions[d] = metric.WithAttributeSet(attribute.NewSet(attribute.String("disposition", string(d))))
+	}
+	for _, o := range []string{string(email.Answered), string(email.Silent), string(email.Processed), deadLettered, deleted} {
+		ms.outcomes[o] = metric.WithAttributeSet(attribute.NewSet(attribute.String("outcome", o)))
 	}
 	tries, err := m.Float64Histogram("inreply.consumer.try_duration", metric.WithUnit("s"), metric.WithDescription("time of one try"))
 	ms.tries = tries
@@ -61,16 +74,21 @@ type final struct {
 	took       time.Duration
 }
 
+// outcome is how the message ended, in a word.
+func (f final) outcome() string {
+	if f.deadLetter != "" {
+		return deadLettered
+	}
+	if f.result.Kind == "" {
+		return deleted
+	}
+	return string(f.result.Kind)
+}
+
 // log writes the one line that every message ends in.
 func (f final) log(c *Consumer, l *lease, now time.Time) {
-	outcome := string(f.result.Kind)
-	if f.deadLetter != "" {
-		outcome = "dead-lettered"
-	}
-	if outcome == "" {
-		outcome = "deleted"
-	}
-	c.meters.ended.Add(context.Background(), 1, metric.WithAttributes(attribute.String("outcome", outcome)))
+	outcome := f.outcome()
+	c.meters.ended.Add(context.Background(), 1, c.meters.outcomes[outcome])
 	entry := c.log.Check(zap.InfoLevel, outcome)
 	if f.deadLetter != "" {
 		entry = c.log.Check(zap.WarnLevel, outcome)
