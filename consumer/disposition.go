@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -89,9 +90,19 @@ func (c *Consumer) decide(try, held int, cause, err error) verdict {
 // receiving; one of several application services only parks its own mails.
 func (c *Consumer) without(name string) verdict {
 	if strings.HasPrefix(name, "service:") {
-		return verdict{disposition: park, after: c.jittered(c.config.Probe.Max), outage: name}
+		return verdict{disposition: park, outage: name}
 	}
 	return verdict{disposition: hold, outage: name}
+}
+
+// parkFor is how long a message is parked that was received so many times. Each time
+// is one of those that SQS gives it before it dead-letters it by itself, of which our
+// template allows 1,000. At the longest probe interval they would last for eight hours;
+// growing by a hundredth each time, they last for as long as a queue keeps a message (14
+// days), and an outage of any length is over for it a fiftieth later.
+func (c *Consumer) parkFor(receives int) time.Duration {
+	d := float64(c.config.Probe.Max) * math.Pow(1.01, float64(max(0, receives-1)))
+	return c.jittered(time.Duration(min(d, float64(longestLease-leaseMargin))))
 }
 
 // backoff is full jitter: anything up to a bound that doubles with each try.
@@ -147,6 +158,9 @@ func (c *Consumer) settle(ctx context.Context, l *lease, result Result, err erro
 	probing := l.group.probe
 	l.group.probe = false
 	v := c.decide(l.try, l.held, cause, err)
+	if v.disposition == park {
+		v.after = c.parkFor(l.message.ReceiveCount)
+	}
 	c.tally(v)
 	c.mu.Unlock()
 	c.meters.try(took, v.disposition)
