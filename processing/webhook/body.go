@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -149,9 +148,9 @@ func (w *Webhook) files(ctx context.Context, m *email.Message, inline map[int]bo
 			}
 			described.Link = &link
 		}
-		text, err := json.Marshal(described)
+		text, err := encode(described)
 		if err != nil {
-			return nil, 0, fmt.Errorf("write the request: %w", err)
+			return nil, 0, err
 		}
 		if i > 0 {
 			text = append([]byte{','}, text...)

@@ -15,6 +15,11 @@ import (
 // unsaid is when a service is asked again that said later and not when.
 const unsaid = 30 * time.Second
 
+// mostAsked is about how often a mail is asked about that is put off until the deadline:
+// each time it may be received once more, and after 1,000 of those SQS dead-letters it
+// by itself, in our template. Half a minute is waited out without that.
+const mostAsked = 500
+
 // retryAfter reads the field of that name (RFC 9110, section 10.2.3): seconds, or a
 // date, which is held against the service's own clock. 0: there is none that can be
 // read.
@@ -56,7 +61,11 @@ func (w *Webhook) putOff(ctx context.Context, mail string, a *answer) error {
 	if after == 0 {
 		after = w.jittered(unsaid)
 	}
-	return &failure{err: a.err, after: max(time.Second, min(after, left)), alive: a.alive}
+	after = max(after, time.Second)
+	if least := w.service.Deadline / mostAsked; least > unsaid {
+		after = max(after, least)
+	}
+	return &failure{err: a.err, after: min(after, max(left, time.Second)), alive: a.alive}
 }
 
 // since is when the service first put the mail off.
