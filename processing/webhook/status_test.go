@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -270,6 +271,38 @@ func TestRequestsAtOnce(t *testing.T) {
 		}
 		if count["none"] != 4 || count["after 1s"] != 3 {
 			t.Errorf("%v", count)
+		}
+	})
+}
+
+// A service that takes 50 ms answers 1,000 mails of 64 groups, each group one after the
+// other, within 1.1 times of what 64 requests at once allow. In virtual time nothing
+// else takes any, so this counts rounds.
+func TestAThousandMailsAtFiftyMilliseconds(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		t := r.t
+		w := r.service(nil)
+		r.serve = func(w http.ResponseWriter, q *http.Request) {
+			time.Sleep(50 * time.Millisecond)
+			says(200, good)(w, q)
+		}
+		const mails, groups = 1000, 64
+		m := r.mail(1, sample(t))
+		began := time.Now()
+		var wg sync.WaitGroup
+		for group := range groups {
+			wg.Go(func() {
+				for n := group; n < mails; n += groups {
+					if _, err := w.Process(t.Context(), m); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		ideal := 50 * time.Millisecond * mails / groups
+		if ratio := float64(time.Since(began)) / float64(ideal); ratio > 1.1 || len(r.seen()) != mails {
+			t.Errorf("%d mails took %.2f times of what is allowed", len(r.seen()), ratio)
 		}
 	})
 }
