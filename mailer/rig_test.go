@@ -33,6 +33,9 @@ type world struct {
 
 	// unanswered is how many replies SES took without its answer reaching anybody.
 	unanswered int
+	// overtaken are the replies, by SES's id, whose commit came when the claim had
+	// run out and another process had taken it over.
+	overtaken map[string]bool
 	// fate decides over a call: an error before it takes effect, or after.
 	fate func(operation string) (before, after error)
 	// refuse is SES's answer to a reply; nil takes it.
@@ -46,7 +49,7 @@ type written[R any] struct {
 
 func newWorld() *world {
 	return &world{
-		mails: map[string]written[store.MailRecord]{}, senders: map[string]written[store.SenderRecord]{}, calls: map[string]int{},
+		mails: map[string]written[store.MailRecord]{}, senders: map[string]written[store.SenderRecord]{}, calls: map[string]int{}, overtaken: map[string]bool{},
 		quota: ses.GetSendQuotaOutput{Max24HourSend: -1, MaxSendRate: -1},
 		fate:  func(string) (before, after error) { return nil, nil },
 	}
@@ -110,7 +113,10 @@ func (p *process) CreateMail(ctx context.Context, id string, r store.MailRecord)
 
 func (p *process) ReplaceMail(ctx context.Context, id, etag string, r store.MailRecord) (now string, err error) {
 	err = p.call(ctx, "replace mail", func() error {
-		if p.mails[id].etag != etag {
+		if w := p.mails[id]; w.etag != etag {
+			if r.SES != "" && w.record.Token != r.Token {
+				p.overtaken[r.SES] = true
+			}
 			return store.ErrChanged
 		}
 		now = p.tag()

@@ -160,7 +160,6 @@ func try(ctx context.Context, root string, b breakage) (broken string, err error
 	if b.test != nil {
 		in, pattern = b.test[0], b.test[1]
 	}
-	//nolint:gosec // both are named above
 	test := exec.CommandContext(ctx, "go", "test", in, "-count=1", "-run", pattern)
 	test.Dir = scratch
 	out, err := test.CombinedOutput()
