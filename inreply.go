@@ -91,9 +91,8 @@ func New(ctx context.Context, config configs.Config, clients Clients, parts Part
 		}
 	}
 	if config.Relay.Push.Enabled() {
-		d.door, err = push.New(config.Relay.Push, push.Parts{Taker: d.relay, Logger: parts.Logger.Named("push")})
-		if err != nil {
-			faults = append(faults, fmt.Errorf("make the door for pushes: %w", err))
+		if d.door, err = newDoor(config, d.relay, parts); err != nil {
+			faults = append(faults, err)
 		}
 	}
 	if config.Feedback.Enabled() {
@@ -132,7 +131,11 @@ func newID() string {
 
 func newMailer(config configs.Config, clients Clients, records *store.Records, parts Parts) (*mailer.Mailer, error) {
 	config.Mailer.MarkKey = config.Email.MarkKey
-	sender, err := mailer.New(config.Mailer, clients.SES, records, parts.NewID, parts.Logger.Named("mailer"))
+	client, err := newMeteredSES(clients.SES, parts.Meter)
+	if err != nil {
+		return nil, fmt.Errorf("make the instruments of SES: %w", err)
+	}
+	sender, err := mailer.New(config.Mailer, client, records, parts.NewID, parts.Logger.Named("mailer"))
 	if err != nil {
 		return nil, fmt.Errorf("make the mailer: %w", err)
 	}
@@ -214,7 +217,7 @@ func newRelay(ctx context.Context, config configs.Config, clients Clients, recor
 	}
 	made := relay.Parts{
 		Topic: queue.NewTopic(clients.SNS, config.Relay.Topic), Tops: store.New(clients.S3),
-		Own: records.Owns, Logger: parts.Logger.Named("relay"), Random: parts.Random,
+		Own: records.Owns, Logger: parts.Logger.Named("relay"), Meter: parts.Meter, Random: parts.Random,
 	}
 	made.Takes = func(o event.Object) (mail, object bool) {
 		return handle.Takes(email.Object{Bucket: o.Bucket, Key: o.Key, VersionID: o.VersionID, ETag: o.ETag, Size: o.Size})
@@ -239,6 +242,18 @@ func newRelay(ctx context.Context, config configs.Config, clients Clients, recor
 	}
 	made.DeadLetters = queue.New(clients.SQS, url)
 	return relay.New(config.Relay, made)
+}
+
+func newDoor(config configs.Config, taker push.Taker, parts Parts) (*push.Door, error) {
+	count, err := pushCounter(parts.Meter)
+	if err != nil {
+		return nil, err
+	}
+	door, err := push.New(config.Relay.Push, push.Parts{Taker: taker, Logger: parts.Logger.Named("push"), Count: count})
+	if err != nil {
+		return nil, fmt.Errorf("make the door for pushes: %w", err)
+	}
+	return door, nil
 }
 
 // Run relays and consumes, and reads what SES tells, until ctx ends, then stops cleanly: see the package

@@ -7,6 +7,7 @@
 //	aws         where AWS is: regions, endpoints           (here)
 //	log         what is logged and how                     (here)
 //	admin       health and metrics on a port               (here)
+//	metrics     what is measured and where it goes         (here)
 //	records     where mail and sender records lie          (store)
 //	relay       from the intake to the FIFO topic          (relay)
 //	consumer    the FIFO queue, tries, leases, stopping    (consumer)
@@ -45,6 +46,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"inreply/consumer"
 	"inreply/email"
@@ -64,6 +66,7 @@ type Config struct {
 	AWS        AWS               `yaml:"aws"`        // where AWS is, and as whom it is asked
 	Log        Log               `yaml:"log"`        // what is logged, and in which form
 	Admin      Admin             `yaml:"admin"`      // health on a port of its own
+	Metrics    Metrics           `yaml:"metrics"`    // what is measured, and where it goes
 	Store      store.Config      `yaml:"records"`    // where is remembered which mails were answered
 	Relay      relay.Config      `yaml:"relay"`      // from the intake queue to the FIFO topic
 	Consumer   consumer.Config   `yaml:"consumer"`   // the FIFO queue: tries, leases, stopping
@@ -82,6 +85,7 @@ func Defaults() Config {
 	return Config{
 		Log:        Log{Level: LevelInfo, Format: FormatJSON},
 		Admin:      Admin{Listen: "127.0.0.1:8080"},
+		Metrics:    Metrics{Every: time.Minute, Namespace: "inreply", ServiceName: "inreply"},
 		Store:      store.Defaults(),
 		Relay:      relay.Defaults(),
 		Consumer:   consumer.Defaults(),
@@ -103,6 +107,7 @@ func (c *Config) sections() []section {
 		{"aws", c.AWS},
 		{"log", c.Log},
 		{"admin", c.Admin},
+		{"metrics", c.Metrics},
 		{"records", c.Store},
 		{"relay", c.Relay},
 		{"consumer", c.Consumer},

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 )
 
 // AWS says where AWS is. Whatever is empty here comes from where the AWS SDK
@@ -107,4 +109,29 @@ func (a Admin) Validate() error {
 		return fmt.Errorf("listen: %q is no host:port such as 127.0.0.1:8080 (leave it empty for none)", a.Listen)
 	}
 	return nil
+}
+
+// Metrics are what is measured, and where it goes. /metrics on the admin port, in
+// the form of Prometheus, is always there.
+type Metrics struct {
+	EMF         bool          `yaml:"emf"`          // lines for CloudWatch (embedded metric format) on standard output
+	Every       time.Duration `yaml:"every"`        // how often
+	Namespace   string        `yaml:"namespace"`    // in CloudWatch
+	ServiceName string        `yaml:"service_name"` // which deployment this is: the dimension service.name of all metrics
+}
+
+// Validate reports everything that is wrong with the settings, each by its key.
+func (m Metrics) Validate() error {
+	var faults []error
+	if m.Every < time.Second || m.Every > time.Hour {
+		faults = append(faults, fmt.Errorf("every: %s is not between 1s and 1h", m.Every))
+	}
+	// "Embedded metric format specification" and "MetricDatum" in the CloudWatch manuals.
+	if m.Namespace == "" || len(m.Namespace) > 255 || strings.HasPrefix(m.Namespace, "AWS/") {
+		faults = append(faults, fmt.Errorf("namespace: %q is none of ours in CloudWatch, such as inreply", m.Namespace))
+	}
+	if m.ServiceName == "" || len(m.ServiceName) > 255 || strings.HasPrefix(m.ServiceName, ":") {
+		faults = append(faults, fmt.Errorf("service_name: %q is no name of a deployment, such as inreply", m.ServiceName))
+	}
+	return errors.Join(faults...)
 }

@@ -77,6 +77,8 @@ type Result struct {
 	Key    string
 	Mail   string // email.Object.ID of the mail; empty before it was read
 	Try    int    // which try this was; zero: as many as the consumer counted
+
+	Announced time.Time // when the object was created, as the notice says; zero if it does not
 }
 
 // Parts are what a Consumer is put together from.
@@ -136,7 +138,7 @@ func New(config Config, visibility time.Duration, parts Parts) (*Consumer, error
 	if visibility < time.Second {
 		return nil, fmt.Errorf("visibility timeout is %s: a lease needs at least 1s", visibility)
 	}
-	meters, err := newMeters(parts.Meter)
+	meters, err := newMeters(parts.Meter, config.Queue)
 	if err != nil {
 		return nil, fmt.Errorf("make the consumer's instruments: %w", err)
 	}
@@ -157,6 +159,9 @@ func New(config Config, visibility time.Duration, parts Parts) (*Consumer, error
 	c.polls, c.cancelPolls = context.WithCancel(context.Background())
 	c.keeper = newKeeper(c)
 	c.deleter = newDeleter(c)
+	if err := c.observe(parts.Meter); err != nil {
+		return nil, fmt.Errorf("make the consumer's instruments: %w", err)
+	}
 	return c, nil
 }
 

@@ -180,7 +180,7 @@ func (c *Consumer) tally(v verdict) {
 	switch {
 	case v.disposition == park:
 		c.health.parked.add()
-		c.meters.parked.Add(context.Background(), 1, metric.WithAttributes(attribute.String("outage", v.outage)))
+		c.meters.parked.Add(context.Background(), 1, metric.WithAttributes(attribute.String("dependency", v.outage)))
 	case v.disposition == retry && !v.counted:
 		c.health.throttled.add()
 		c.meters.throttled.Add(context.Background(), 1)

@@ -3,6 +3,8 @@ package consumer
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -13,8 +15,10 @@ import (
 )
 
 // meters are the consumer's instruments. Their attribute sets are made once:
-// a counter is used for every message.
+// a counter is used for every message. Where OpenTelemetry has a name for what is
+// measured, it is that ("Semantic conventions for messaging client metrics").
 type meters struct {
+	polls           metric.Int64Counter
 	received        metric.Int64Counter
 	receiveFailures metric.Int64Counter
 	lost            metric.Int64Counter
@@ -22,7 +26,9 @@ type meters struct {
 	throttled       metric.Int64Counter
 	undeleted       metric.Int64Counter
 	ended           metric.Int64Counter
+	took            metric.Float64Histogram
 	tries           metric.Float64Histogram
+	receiving       metric.MeasurementOption
 	dispositions    map[disposition]metric.MeasurementOption
 	outcomes        map[string]metric.MeasurementOption
 }
@@ -33,37 +39,95 @@ const (
 	deleted      = "deleted"
 )
 
-func newMeters(m metric.Meter) (meters, error) {
+// waits are the bounds of buckets, in seconds, for what takes from a moment to the
+// fourteen days that a queue keeps a message.
+func waits() []float64 {
+	return []float64{0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600}
+}
+
+func newMeters(m metric.Meter, queue string) (meters, error) {
 	var faults []error
-	counter := func(name, what string) metric.Int64Counter {
-		c, err := m.Int64Counter(name, metric.WithDescription(what))
+	counter := func(name, unit, what string) metric.Int64Counter {
+		c, err := m.Int64Counter(name, metric.WithUnit(unit), metric.WithDescription(what))
 		faults = append(faults, err)
 		return c
 	}
+	histogram := func(name, what string) metric.Float64Histogram {
+		h, err := m.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(what), metric.WithExplicitBucketBoundaries(waits()...))
+		faults = append(faults, err)
+		return h
+	}
+	common := []attribute.KeyValue{attribute.String("messaging.system", "aws_sqs"), attribute.String("messaging.destination.name", queue)}
 	ms := meters{
-		received:        counter("inreply.consumer.received", "messages received"),
-		receiveFailures: counter("inreply.consumer.receive_failures", "calls to receive that failed"),
-		lost:            counter("inreply.consumer.leases_lost", "leases lost before their message was done"),
-		parked:          counter("inreply.consumer.parked", "messages given back because an application service is out"),
-		throttled:       counter("inreply.consumer.throttled", "tries that were told to come later"),
-		undeleted:       counter("inreply.consumer.undeleted", "messages handled whose delete did not come through"),
-		ended:           counter("inreply.consumer.messages", "messages by how they ended"),
+		polls:           counter("inreply.consumer.polls", "{call}", "calls to receive that were answered"),
+		received:        counter("messaging.client.consumed.messages", "{message}", "messages received"),
+		receiveFailures: counter("inreply.consumer.receive_failures", "{call}", "calls to receive that failed"),
+		lost:            counter("inreply.consumer.leases_lost", "{message}", "leases lost before their message was done"),
+		parked:          counter("inreply.consumer.parked", "{message}", "messages given back because an application service is out"),
+		throttled:       counter("inreply.consumer.throttled", "{message}", "tries that were told to come later"),
+		undeleted:       counter("inreply.consumer.undeleted", "{message}", "messages handled whose delete did not come through"),
+		ended:           counter("inreply.mail.ended", "{mail}", "mails by how they ended"),
+		took:            histogram("inreply.mail.duration", "time from the announcement of a mail to its end"),
+		tries:           histogram("messaging.process.duration", "time of one try"),
+		receiving:       metric.WithAttributeSet(attribute.NewSet(append(slices.Clip(common), attribute.String("messaging.operation.name", "receive"))...)),
 		dispositions:    map[disposition]metric.MeasurementOption{},
 		outcomes:        map[string]metric.MeasurementOption{},
 	}
 	for _, d := range []disposition{acknowledge, retry, bury, hold, park, yield, drop} {
-		ms.dispositions[d] = metric.WithAttributeSet(attribute.NewSet(attribute.String("disposition", string(d))))
+		ms.dispositions[d] = metric.WithAttributeSet(attribute.NewSet(append(slices.Clip(common),
+			attribute.String("messaging.operation.name", "process"), attribute.String("disposition", string(d)))...))
 	}
 	for _, o := range []string{string(email.Answered), string(email.Silent), string(email.Processed), deadLettered, deleted} {
 		ms.outcomes[o] = metric.WithAttributeSet(attribute.NewSet(attribute.String("outcome", o)))
 	}
-	tries, err := m.Float64Histogram("inreply.consumer.try_duration", metric.WithUnit("s"), metric.WithDescription("time of one try"))
-	ms.tries = tries
-	return ms, errors.Join(append(faults, err)...)
+	return ms, errors.Join(faults...)
 }
 
 func (m meters) try(took time.Duration, d disposition) {
 	m.tries.Record(context.Background(), took.Seconds(), m.dispositions[d])
+}
+
+// observe has the meter ask for what the consumer holds, when somebody wants to know.
+func (c *Consumer) observe(m metric.Meter) error {
+	var faults []error
+	gauge := func(name, unit, what string) metric.Float64ObservableGauge {
+		g, err := m.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(what))
+		faults = append(faults, err)
+		return g
+	}
+	groups := gauge("inreply.consumer.groups", "{group}", "groups in work")
+	leases := gauge("inreply.consumer.leases", "{message}", "messages held")
+	oldest := gauge("inreply.consumer.oldest", "s", "age of the oldest message held; 0 if none is")
+	paused := gauge("inreply.consumer.paused", "1", "1 while receiving is paused because a dependency is out, else 0")
+	_, err := m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		state := c.State()
+		o.ObserveFloat64(groups, float64(state.Running))
+		o.ObserveFloat64(leases, float64(state.Leased))
+		o.ObserveFloat64(oldest, c.oldest(time.Now()).Seconds())
+		for _, name := range []string{"ses", "s3"} {
+			out := 0.0
+			if slices.Contains(state.Outages, name) {
+				out = 1
+			}
+			o.ObserveFloat64(paused, out, metric.WithAttributes(attribute.String("dependency", name)))
+		}
+		return nil
+	}, groups, leases, oldest, paused)
+	return errors.Join(append(faults, err)...)
+}
+
+// oldest is the age of the oldest message held.
+func (c *Consumer) oldest(now time.Time) (age time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, g := range c.groups {
+		for _, l := range g.run {
+			if !l.message.Sent.IsZero() {
+				age = max(age, now.Sub(l.message.Sent))
+			}
+		}
+	}
+	return age
 }
 
 // final is how a message ended.
@@ -88,7 +152,7 @@ func (f final) outcome() string {
 // log writes the one line that every message ends in.
 func (f final) log(c *Consumer, l *lease, now time.Time) {
 	outcome := f.outcome()
-	c.meters.ended.Add(context.Background(), 1, c.meters.outcomes[outcome])
+	f.measure(c.meters, outcome, l, now)
 	entry := c.log.Check(zap.InfoLevel, outcome)
 	if f.deadLetter != "" {
 		entry = c.log.Check(zap.WarnLevel, outcome)
@@ -110,4 +174,34 @@ func (f final) log(c *Consumer, l *lease, now time.Time) {
 		zap.Duration("took", f.took), zap.Duration("age", now.Sub(l.message.Sent)),
 		zap.String("trace", l.message.Attributes[traceAttribute]),
 	)
+}
+
+// measure counts how a message ended.
+func (f final) measure(m meters, outcome string, l *lease, now time.Time) {
+	began := f.result.Announced
+	if began.IsZero() {
+		began = l.message.Sent
+	}
+	m.ended.Add(context.Background(), 1, metric.WithAttributes(
+		attribute.String("outcome", outcome), attribute.String("reason", f.code()), attribute.String("route", f.result.Route)))
+	if took := now.Sub(began); !began.IsZero() && took >= 0 {
+		m.took.Record(context.Background(), took.Seconds(), m.outcomes[outcome])
+	}
+}
+
+// code is the reason as one of a few words: those of the policy ("spam: ..."), and
+// for a dead letter whether its tries are used up.
+func (f final) code() string {
+	if strings.HasPrefix(f.deadLetter, "failed ") {
+		return "tries"
+	}
+	if f.deadLetter != "" {
+		return "permanent"
+	}
+	code, _, worded := strings.Cut(f.result.Reason, ":")
+	outside := func(r rune) bool { return (r < 'a' || r > 'z') && r != '-' }
+	if !worded || len(code) > 32 || strings.ContainsFunc(code, outside) {
+		return ""
+	}
+	return code
 }

@@ -99,7 +99,7 @@ type tries struct {
 
 // one has one object handled.
 func (r *Reader) one(ctx context.Context, announced event.Object, t tries) (Result, error) {
-	result := Result{Bucket: announced.Bucket, Key: announced.Key}
+	result := Result{Bucket: announced.Bucket, Key: announced.Key, Announced: announced.Time}
 	object, err := r.open(ctx, announced)
 	if err != nil {
 		return result, fmt.Errorf("open %s/%s: %w", announced.Bucket, announced.Key, err)

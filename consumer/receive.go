@@ -175,6 +175,9 @@ func (c *Consumer) receives(err error) {
 	c.health.turn(time.Now())
 	failed := c.intake.failing
 	c.intake.failing = err != nil
+	if err == nil {
+		c.meters.polls.Add(context.Background(), 1)
+	}
 	if err != nil {
 		c.intake.allowed = 1
 		c.meters.receiveFailures.Add(context.Background(), 1)
@@ -199,7 +202,7 @@ func (c *Consumer) giveUp(err error) {
 func (c *Consumer) learn(messages []queue.Message, ask int) {
 	const weight = 0.2
 	i := &c.intake
-	c.meters.received.Add(context.Background(), int64(len(messages)))
+	c.meters.received.Add(context.Background(), int64(len(messages)), c.meters.receiving)
 	if len(messages) == 0 {
 		i.allowed = 1
 		return

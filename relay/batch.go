@@ -159,6 +159,7 @@ func (r *Relay) publish(ctx context.Context, notices []*notice, deadline time.Du
 	for i, result := range r.parts.Topic.Publish(ctx, out) {
 		switch {
 		case result.Err == nil:
+			r.meters.sent.Add(ctx, 1, r.meters.sending)
 			r.log.Debug("relayed", zap.String("bucket", objects[i].Bucket), zap.String("key", objects[i].Key), zap.String("group", out[i].Group))
 		case permanent(result.Err):
 			of[i].wrong = fmt.Errorf("publish: %w", result.Err)

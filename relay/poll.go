@@ -92,6 +92,7 @@ func (r *Relay) loop(ctx context.Context, turns *turns, stop context.CancelCause
 			turns.again()
 			continue
 		}
+		r.meters.polls.Add(ctx, 1)
 		turns.give(len(messages))
 		r.relay(ctx, messages)
 	}

@@ -37,6 +37,7 @@ import (
 	"fmt"
 	"sync"
 
+	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
 	"inreply/event"
@@ -74,6 +75,7 @@ type Parts struct {
 	Own         func(bucket, key string) bool            // reports our own records, which are never relayed
 	Takes       func(o event.Object) (mail, object bool) // reports what may be a mail, and what goes on unread; nil: everything is mail
 	Logger      *zap.Logger
+	Meter       metric.Meter   // nil: nothing is counted
 	Random      func() float64 // at least 0, below 1: jitter
 }
 
@@ -83,6 +85,7 @@ type Relay struct {
 	parts  Parts
 	log    *zap.Logger
 	health *health
+	meters meters
 	called gathering
 }
 
@@ -94,7 +97,11 @@ func New(config Config, parts Parts) (*Relay, error) {
 	if parts.Takes == nil {
 		parts.Takes = func(event.Object) (mail, object bool) { return true, false }
 	}
-	return &Relay{config: config, parts: parts, log: parts.Logger, health: newHealth()}, nil
+	meters, err := newMeters(parts.Meter, config.Topic)
+	if err != nil {
+		return nil, fmt.Errorf("make the relay's instruments: %w", err)
+	}
+	return &Relay{config: config, parts: parts, log: parts.Logger, health: newHealth(), meters: meters}, nil
 }
 
 // Run relays what it polls for until ctx ends, and then finishes or gives back what

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"inreply"
+	"inreply/cmd/inreply/telemetry"
 	"inreply/configs"
 )
 
@@ -29,19 +30,28 @@ func (a app) daemon(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	measured, err := telemetry.New(config.Metrics, version, a.stdout)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := measured.Close(ctx); err != nil {
+			log.Warn("metrics", zap.Error(err))
+		}
+	}()
 	// Before the queues are asked: a port in use must leave nothing half-started.
 	listener, err := listenAdmin(ctx, config.Admin)
 	if err != nil {
 		return err
 	}
 	starting, cancel := context.WithTimeout(ctx, 30*time.Second)
-	d, err := inreply.New(starting, config, clients, inreply.Parts{Logger: log})
+	d, err := inreply.New(starting, config, clients, inreply.Parts{Logger: log, Meter: measured.Meter()})
 	cancel()
 	if err != nil {
 		return errors.Join(err, closeListener(listener))
 	}
-	log.Info("started", zap.String("version", version), zap.String("queue", config.Consumer.Queue), zap.String("admin", config.Admin.Listen))
-	stopAdmin := serveAdmin(listener, d, log)
+	log.Info("started", zap.String("version", version), zap.String("queue", config.Consumer.Queue), zap.String("admin", addressOf(listener)))
+	stopAdmin := serveAdmin(listener, adminHandler(d, measured.Handler()), log)
 	defer stopAdmin()
 	return d.Run(ctx)
 }
@@ -65,6 +75,14 @@ func listenAdmin(ctx context.Context, admin configs.Admin) (net.Listener, error)
 	return listener, nil
 }
 
+// addressOf is where a listener listens: the port may have been chosen by it.
+func addressOf(l net.Listener) string {
+	if l == nil {
+		return ""
+	}
+	return l.Addr().String()
+}
+
 func closeListener(l net.Listener) error {
 	if l == nil {
 		return nil
@@ -72,12 +90,12 @@ func closeListener(l net.Listener) error {
 	return l.Close()
 }
 
-// serveAdmin serves /livez and /readyz. The function it returns ends that.
-func serveAdmin(listener net.Listener, p prober, log *zap.Logger) (stop func()) {
+// serveAdmin serves the admin port. The function it returns ends that.
+func serveAdmin(listener net.Listener, handler http.Handler, log *zap.Logger) (stop func()) {
 	if listener == nil {
 		return func() {}
 	}
-	server := &http.Server{Handler: adminHandler(p), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -91,7 +109,8 @@ func serveAdmin(listener net.Listener, p prober, log *zap.Logger) (stop func()) 
 	}
 }
 
-func adminHandler(p prober) http.Handler {
+// adminHandler is health, and what Prometheus asks for.
+func adminHandler(p prober, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	probe := func(ask func() error) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -104,6 +123,7 @@ func adminHandler(p prober) http.Handler {
 	}
 	mux.HandleFunc("GET /livez", probe(p.Alive))
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answerReady(w, p) })
+	mux.Handle("GET /metrics", metrics)
 	return mux
 }
 

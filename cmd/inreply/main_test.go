@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"net/smtp"
 	"os"
 	"path/filepath"
@@ -255,7 +256,7 @@ func TestAdminPort(t *testing.T) {
 		alive, ready  error
 		livez, readyz int
 	}{{nil, nil, 200, 200}, {fmt.Errorf("stuck"), nil, 503, 200}, {nil, fmt.Errorf("paused: ses is out"), 200, 503}} {
-		handler := adminHandler(probed{c.alive, c.ready, state})
+		handler := adminHandler(probed{c.alive, c.ready, state}, http.NotFoundHandler())
 		if got := ask(handler, "/livez"); got.Code != c.livez {
 			t.Errorf("/livez answers %d, want %d", got.Code, c.livez)
 		}

@@ -50,7 +50,7 @@ type Reader struct {
 
 // New returns a Reader. Its error is that of the meter.
 func New(queue Queue, suppressor Suppressor, meter metric.Meter, log *zap.Logger) (*Reader, error) {
-	events, err := meter.Int64Counter("inreply.mailer.feedback", metric.WithDescription("what SES told of mails that it sent, by kind"))
+	events, err := meter.Int64Counter("inreply.mailer.feedback", metric.WithUnit("{event}"), metric.WithDescription("what SES told of mails that it sent, by kind"))
 	if err != nil {
 		return nil, fmt.Errorf("make the counter: %w", err)
 	}

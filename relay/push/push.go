@@ -54,7 +54,7 @@ type Parts struct {
 	Client *http.Client   // reaches AWS, for certificates and confirmations; nil: one of the door's own
 	Roots  *x509.CertPool // whom certificates are traced back to; nil: the system's
 	Logger *zap.Logger
-	Count  func(Outcome) // is told how each call ended; nil: nobody is
+	Count  func(context.Context, Outcome) // is told how each call ended; nil: nobody is
 }
 
 // Outcome is how a call ended.
@@ -84,7 +84,7 @@ func New(config Config, parts Parts) (*Door, error) {
 		return nil, fmt.Errorf("check the settings of push: %w", err)
 	}
 	if parts.Count == nil {
-		parts.Count = func(Outcome) {}
+		parts.Count = func(context.Context, Outcome) {}
 	}
 	d := &Door{
 		config: config, parts: parts, topics: map[string]topic{}, verifier: newVerifier(parts.Client, parts.Roots, config.Emulator),
@@ -161,7 +161,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	outcome, err := d.answer(w, r)
-	d.parts.Count(outcome)
+	d.parts.Count(r.Context(), outcome)
 	if err == nil {
 		fmt.Fprintln(w, "ok")
 		return

@@ -270,7 +270,11 @@ func (r *rig) open() *push.Door {
 	var err error
 	r.door, err = push.New(r.config, push.Parts{
 		Taker: r.taker, Client: &http.Client{Transport: r.aws}, Roots: r.roots, Logger: zap.New(core),
-		Count: func(o push.Outcome) { r.mu.Lock(); defer r.mu.Unlock(); r.outcomes = append(r.outcomes, o) },
+		Count: func(_ context.Context, o push.Outcome) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.outcomes = append(r.outcomes, o)
+		},
 	})
 	if err != nil {
 		r.t.Fatal(err)
