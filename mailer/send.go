@@ -73,6 +73,15 @@ func (m *Mailer) compose(r *email.Reply) (outgoing, error) {
 	return o, nil
 }
 
+// Compose is the mail that Send would ask SES to send. Its error is permanent.
+func (m *Mailer) Compose(r *email.Reply) ([]byte, error) {
+	o, err := m.compose(r)
+	if err != nil {
+		return nil, fmt.Errorf("compose the reply: %w", err)
+	}
+	return o.raw, nil
+}
+
 // complete is the reply with its sender, and what else the wire needs. The
 // boundary comes from the mail's id, so that a second try writes the same octets.
 func (m *Mailer) complete(r *email.Reply) (email.Reply, compose.Options, Identity) {

@@ -3,6 +3,8 @@ package processing
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"inreply/email"
@@ -10,14 +12,16 @@ import (
 
 // Explanation is what would happen to a mail, and why.
 type Explanation struct {
-	Message *email.Message // what was parsed; of an object that is no mail, only its Object
-	Routes  []Considered   // in order
-	Route   string         // that takes the mail; empty if none does
-	Tag     string         // behind the plus of the recipient
-	Policy  string         // why the mail must not be answered; empty if it may be
-	Trusted bool           // nobody but SES could vouch for the sender, and SES has not seen the mail: Reply is as if it had
-	Reply   *email.Reply   // that would go out, or would if SES vouched for the sender; nil if none would
-	End     string         // how it would end, in words
+	Message   *email.Message // what was parsed; of an object that is no mail, only its Object
+	Routes    []Considered   // in order
+	Route     string         // that takes the mail; empty if none does
+	Tag       string         // behind the plus of the recipient
+	Processor string         // of that route; empty if none takes it, or it is refused
+	Asked     bool           // the processor may run; if not, Reply is nil
+	Policy    string         // why the mail must not be answered; empty if it may be
+	Trusted   bool           // nobody but SES could vouch for the sender, and SES has not seen the mail: Reply is as if it had
+	Reply     *email.Reply   // that would go out, or would if SES vouched for the sender; nil if none would
+	End       string         // how it would end, in words
 }
 
 // Considered is a route that was looked at.
@@ -27,13 +31,14 @@ type Considered struct {
 }
 
 // Explain tells what Handle would do with a mail. It runs the processor of the
-// mail's route if it may, and nothing else outside of itself: no record is read,
-// so what the caps say is not known. Its error is that of the parser or of the
-// processor; the Explanation is filled as far as it had come.
+// mail's route if Handle would and runs says so by its name; nil is every one. It
+// asks nobody else: no record is read, so what the caps say is not known. Its error
+// is that of the parser or of the processor; the Explanation is filled as far as it
+// had come.
 //
 // A mail without bucket and key is a file that is in S3 nowhere yet; it is taken to
 // lie wherever a route looks.
-func (p *Processing) Explain(ctx context.Context, raw email.Raw) (Explanation, error) {
+func (p *Processing) Explain(ctx context.Context, raw email.Raw, runs func(processor string) bool) (Explanation, error) {
 	if stored(raw.Object) {
 		if r, mail := p.forObject(raw.Object); r != nil || !mail {
 			return p.explainObject(r, raw.Object), nil
@@ -65,6 +70,8 @@ func (p *Processing) Explain(ctx context.Context, raw email.Raw) (Explanation, e
 	why := p.forbids(r.policy, m)
 	e.Policy = why.String()
 	e.Trusted = why.code == Unauthenticated && unseen(m.Verdicts)
+	e.Processor = r.Processor
+	e.Asked = r.Processor == "" || runs == nil || runs(r.Processor)
 	return e, p.explainReply(ctx, r, why, &e)
 }
 
@@ -81,12 +88,25 @@ func (p *Processing) explainReply(ctx context.Context, r *route, why silence, e 
 		e.End = "silent: " + why.String()
 		return nil
 	}
+	if !e.Asked {
+		e.End = fmt.Sprintf("whatever %s says, which was not asked", e.Processor)
+		if forbidden && !e.Trusted {
+			e.End = "processed: " + why.String() + "; " + e.Processor + " was not asked"
+		}
+		return nil
+	}
 	if e.Trusted {
 		e.Message.Permit = p.permitted(r, e.Message, silence{})
 	} else {
 		e.Message.Permit = p.permitted(r, e.Message, why)
 	}
+	// A processor may want to say where the mail lies, which a file does nowhere.
+	at := e.Message.Object
+	if !stored(at) {
+		e.Message.Object.Bucket, e.Message.Object.Key = "none", "mail"
+	}
 	reply, err := r.processor.Process(ctx, e.Message)
+	e.Message.Object = at
 	if err != nil {
 		e.End = "retried or dead-lettered: " + err.Error()
 		return fmt.Errorf("process by route %s: %w", r.Name, err)
@@ -127,8 +147,16 @@ func (p *Processing) explainObject(r *route, o email.Object) Explanation {
 	return e
 }
 
-// String is the explanation as a person reads it.
+// String is the explanation as a person reads it, with the reply.
 func (e Explanation) String() string {
+	if e.Reply == nil {
+		return e.Steps()
+	}
+	return e.Steps() + "\n" + written(e.Reply)
+}
+
+// Steps is the explanation as a person reads it, one line each.
+func (e Explanation) Steps() string {
 	var b strings.Builder
 	say := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "%-12s %s\n", name, fmt.Sprintf(format, args...))
@@ -146,6 +174,16 @@ func (e Explanation) String() string {
 	if e.Tag != "" {
 		say("tag", "%s", e.Tag)
 	}
+	if e.Message != nil {
+		for _, name := range slices.Sorted(maps.Keys(e.Message.Route.Captures)) {
+			say("capture", "%s: %s", name, e.Message.Route.Captures[name])
+		}
+	}
+	if e.Processor != "" && e.Asked {
+		say("processor", "%s", e.Processor)
+	} else if e.Processor != "" {
+		say("processor", "%s, which is not asked: that would be a call of somebody outside", e.Processor)
+	}
 	switch {
 	case e.Policy != "":
 		say("policy", "forbids an answer: %s", e.Policy)
@@ -153,9 +191,6 @@ func (e Explanation) String() string {
 		say("policy", "allows an answer, unless the sender got too many")
 	}
 	say("end", "%s", e.End)
-	if e.Reply != nil {
-		b.WriteString("\n" + written(e.Reply))
-	}
 	return b.String()
 }
 

@@ -234,7 +234,7 @@ func TestAProcessorKnowsWhetherItMayAnswer(t *testing.T) {
 			}
 			// What is explained is told too.
 			handle, quiet = newProcessing(t, c, newPost())
-			if _, err := handle.Explain(t.Context(), e.raw); err != nil {
+			if _, err := handle.Explain(t.Context(), e.raw, nil); err != nil {
 				t.Fatal(err)
 			}
 			if len(quiet.took) == 1 && quiet.took[0].Permit != e.want {
@@ -387,7 +387,7 @@ func TestExplain(t *testing.T) {
 		"an object":         {object, []string{"object       mail/drop/a.pdf, 12 octets", "route        files: takes it", "route        data: no, its key does not begin with inbound/", "end          processed: an object"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			explanation, err := handle.Explain(t.Context(), e.raw)
+			explanation, err := handle.Explain(t.Context(), e.raw, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -415,5 +415,42 @@ func TestExplain(t *testing.T) {
 func TestTheCapsByDefault(t *testing.T) {
 	if p := processing.Defaults().Policy; p.PerHour != 20 || p.PerThread != 20 || p.SameSubject != 5 {
 		t.Errorf("%+v", p)
+	}
+}
+
+// A processor that asks somebody outside is not run unless it may.
+func TestExplainAsksNobodyOutside(t *testing.T) {
+	c := processing.Defaults()
+	c.Routes = []processing.Route{
+		{Name: "orders", Subject: `order (?P<order>[0-9]+)`, Processor: "quiet"},
+		{Name: "intake", Domain: "partner.example", Unanswered: true, Processor: "quiet"},
+		{Name: "rest", Processor: "echo"},
+	}
+	only := func(name string) bool { return name == "echo" }
+	order := mail(1, "Subject: order 4711\n")
+	robot := mail(2, "Auto-Submitted: auto-generated\n")
+	robot.Bytes = []byte(strings.Replace(string(robot.Bytes), "example.com", "partner.example", 1))
+	for name, e := range map[string]struct {
+		raw  email.Raw
+		want []string
+	}{
+		"an order": {order, []string{
+			"capture      order: 4711\n", "processor    quiet, which is not asked", "policy       allows an answer", "end          whatever quiet says, which was not asked\n",
+		}},
+		"a robot":  {robot, []string{"processor    quiet, which is not asked", "end          processed: automatic: a program wrote it (auto-submitted); quiet was not asked\n"}},
+		"the rest": {mail(3, ""), []string{"processor    echo\n", "end          answered\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			handle, quiet := newProcessing(t, c, newPost())
+			explanation, err := handle.Explain(t.Context(), e.raw, only)
+			if err != nil || len(quiet.took) != 0 {
+				t.Fatalf("%v, %d asked", err, len(quiet.took))
+			}
+			for _, want := range e.want {
+				if !strings.Contains(explanation.String(), want) {
+					t.Errorf("without %q:\n%s", want, explanation)
+				}
+			}
+		})
 	}
 }

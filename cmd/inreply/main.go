@@ -5,6 +5,7 @@
 //	inreply --config FILE          the daemon, against AWS or whatever endpoint FILE names
 //	inreply --setup --config FILE  what FILE names, made at an emulator
 //	inreply --receive MAIL ...     the mails received by an emulator, as SES would
+//	inreply --explain mail.eml     what would happen to the mails, and why, without AWS
 //	inreply --redrive ...          dead letters back to where they failed
 //	inreply --check                whether AWS is set up as the settings need it
 //
@@ -76,6 +77,7 @@ type flags struct {
 	healthcheck bool
 	setup       bool
 	receive     bool
+	explain     string
 	redrive     redriveFlags
 	check       []string
 }
@@ -83,18 +85,19 @@ type flags struct {
 func newCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 	var f flags
 	command := &cobra.Command{
-		Use:   "inreply [--local [MAIL...] | --config FILE [--setup | --receive MAIL... | --redrive]]",
+		Use:   "inreply [--local [MAIL...] | --explain MAIL... | --config FILE [--setup | --receive MAIL... | --redrive]]",
 		Short: "inreply answers e-mail with what your application says",
 		Example: `  inreply --local samples/sales-2026q3.eml    send a mail through AWS on this machine
   inreply --local                             serve on, with an SMTP address to mail to
   inreply --config configs/fargate.yaml       run the daemon
   inreply --config FILE --check               ask AWS whether everything is as it must be
+  inreply --explain samples/question.eml      tell what would happen to a mail, and why
   inreply --config FILE --redrive --dry-run   list dead letters and why they are dead`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(command *cobra.Command, args []string) error {
-			a := app{flags: f, environ: environ, stdout: stdout, stderr: stderr}
+			a := app{flags: f, environ: environ, stdin: command.InOrStdin(), stdout: stdout, stderr: stderr}
 			return a.run(command.Context(), args)
 		},
 	}
@@ -114,6 +117,8 @@ func newCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 	set.BoolVar(&f.receive, "receive", false, "have the MAIL files received by an emulator, which takes none in by itself: SES's header on top, stored in the bucket")
 	set.StringSliceVar(&f.check, "check", nil, "ask AWS whether everything is as the settings need it; `HOW`: write tries a write too, json is for scripts")
 	set.Lookup("check").NoOptDefVal = checkRead
+	set.StringVar(&f.explain, "explain", "", "tell of each MAIL (- is standard input) what would happen to it and why, without AWS; --explain=`call` asks application services too")
+	set.Lookup("explain").NoOptDefVal = explainOnly
 	f.redrive.register(set)
 	return command
 }
@@ -122,13 +127,14 @@ func newCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 type app struct {
 	flags
 	environ []string
+	stdin   io.Reader
 	stdout  io.Writer
 	stderr  io.Writer
 }
 
 func (a app) run(ctx context.Context, args []string) error {
-	if len(args) > 0 && !a.local && !a.receive {
-		return fmt.Errorf("%s: mails are only taken with --local or --receive", args[0])
+	if len(args) > 0 && !a.local && !a.receive && a.explain == "" {
+		return fmt.Errorf("%s: mails are only taken with --local, --explain or --receive", args[0])
 	}
 	if flag := a.redrive.alone(); flag != "" {
 		return fmt.Errorf("%s says nothing without --redrive", flag)
@@ -136,6 +142,10 @@ func (a app) run(ctx context.Context, args []string) error {
 	switch {
 	case a.healthcheck:
 		return a.checkHealth(ctx)
+	case a.explain != "" && (a.local || a.setup || a.receive || a.redrive.wanted()):
+		return errors.New("--explain tells what would happen, and does nothing: leave --local, --setup, --receive and --redrive out")
+	case a.explain != "":
+		return a.explainMails(ctx, args)
 	case a.local && (a.setup || a.receive):
 		return errors.New("--setup and --receive need --config: --local sets up its own, and takes mails in by itself")
 	case a.local && len(a.check) > 0:
