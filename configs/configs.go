@@ -13,7 +13,7 @@
 //	consumer    the FIFO queue, tries, leases, stopping    (consumer)
 //	email       limits of a mail, our own domains          (email)
 //	processing  who is answered, and by which processor    (processing)
-//	digest      the processor for CSV attachments          (processing/digest)
+//	digest      the processor for CSV, TSV and XLSX files  (processing/digest)
 //	templates   what replies are written by               (processing/template)
 //	webhook     application services, each a processor     (processing/webhook)
 //	mailer      what is sent, and as whom                  (mailer)
@@ -72,7 +72,7 @@ type Config struct {
 	Consumer   consumer.Config   `yaml:"consumer"`   // the FIFO queue: tries, leases, stopping
 	Email      email.Config      `yaml:"email"`      // what is still taken for a mail
 	Processing processing.Config `yaml:"processing"` // who is answered, and by what
-	Digest     digest.Config     `yaml:"digest"`     // the processor that summarizes CSV attachments
+	Digest     digest.Config     `yaml:"digest"`     // the processor that says what CSV, TSV and XLSX files say
 	Templates  template.Config   `yaml:"templates"`  // what replies are written by
 	Webhook    webhook.Config    `yaml:"webhook"`    // application services over HTTP, each by the name that a route uses as its processor
 	Mailer     mailer.Config     `yaml:"mailer"`     // what is sent, and as whom

@@ -1,0 +1,160 @@
+package table
+
+import (
+	"hash/maphash"
+	"math"
+	"slices"
+)
+
+// longestKept is how much of a value is kept, in octets. No number and no date is
+// longer, and no more of a text is shown.
+const longestKept = 240
+
+// counts counts how often values come. Values are told apart by a keyed hash of 64
+// bits and by nothing else, so that they need not be compared, nor long ones kept:
+// two of 100,000 are taken for one with a chance of one in three thousand million,
+// and nobody can look for such a pair.
+type counts struct {
+	seed    maphash.Seed
+	slots   []uint32 // a number of an entry, from 1; 0 is free
+	entries []entry  // in the order in which they came
+	texts   []byte
+}
+
+type entry struct {
+	hash  uint64
+	times uint32
+	end   uint32 // where its text ends
+}
+
+func newCounts(seed maphash.Seed) *counts {
+	return &counts{seed: seed, slots: make([]uint32, 64)}
+}
+
+// size is how much memory they take, in octets.
+func (c *counts) size() int { return 4*len(c.slots) + 16*cap(c.entries) + cap(c.texts) }
+
+func (c *counts) len() int { return len(c.entries) }
+
+func (c *counts) text(number int) []byte {
+	begin := uint32(0)
+	if number > 0 {
+		begin = c.entries[number-1].end
+	}
+	return c.texts[begin:c.entries[number].end]
+}
+
+func (c *counts) times(number int) int { return int(c.entries[number].times) }
+
+// full reports whether one more entry needs more slots.
+func (c *counts) full() bool { return 4*(len(c.entries)+1) > 3*len(c.slots) }
+
+// add counts a value by its hash. It reports false, and has done nothing, when the
+// value is new and there is no slot for it: grow, and try again.
+func (c *counts) add(hash uint64, value []byte) bool {
+	mask := uint64(len(c.slots)) - 1
+	at := hash & mask
+	for c.slots[at] != 0 {
+		if e := &c.entries[c.slots[at]-1]; e.hash == hash {
+			e.times = plus(e.times, 1)
+			return true
+		}
+		at = (at + 1) & mask
+	}
+	if c.full() {
+		return false
+	}
+	c.put(at, hash, 1, value[:min(len(value), longestKept)])
+	return true
+}
+
+func (c *counts) put(at, hash uint64, times uint32, text []byte) {
+	c.texts = append(c.texts, text...)
+	c.entries = append(c.entries, entry{hash, times, uint32(len(c.texts))}) //nolint:gosec // the memory of a table is bounded far below
+	c.slots[at] = uint32(len(c.entries))                                    //nolint:gosec // likewise
+}
+
+func plus(a, b uint32) uint32 {
+	if sum := a + b; sum >= a {
+		return sum
+	}
+	return math.MaxUint32
+}
+
+// grow doubles the slots.
+func (c *counts) grow() {
+	c.slots = make([]uint32, 2*len(c.slots))
+	for number, e := range c.entries {
+		c.slots[c.free(e.hash)] = uint32(number + 1)
+	}
+}
+
+// free is the slot for a hash that is not there.
+func (c *counts) free(hash uint64) uint64 {
+	mask := uint64(len(c.slots)) - 1
+	at := hash & mask
+	for c.slots[at] != 0 {
+		at = (at + 1) & mask
+	}
+	return at
+}
+
+// byTimes are the numbers of the entries, the most frequent first, and of equals
+// the one that came first.
+func (c *counts) byTimes() []uint32 {
+	keys := make([]uint64, len(c.entries))
+	for number, e := range c.entries {
+		keys[number] = uint64(^e.times)<<32 | uint64(number)
+	}
+	slices.Sort(keys)
+	order := make([]uint32, len(keys))
+	for i, key := range keys {
+		order[i] = uint32(key) //nolint:gosec // the lower half
+	}
+	return order
+}
+
+// frequent keeps the most frequent of any number of values in bounded memory
+// (lossy counting): when there is no room, the rarer half is forgotten. A value
+// that is not there, or came back, was seen at most missed times more than it
+// says.
+type frequent struct {
+	counts *counts
+	room   int
+	missed uint32
+}
+
+func newFrequent(all *counts, room int) *frequent {
+	f := &frequent{counts: all, room: room}
+	if all.len() > room {
+		f.forget()
+	}
+	return f
+}
+
+func (f *frequent) add(hash uint64, value []byte) {
+	if !f.counts.add(hash, value) {
+		f.counts.grow()
+		f.counts.add(hash, value)
+	}
+	if f.counts.len() > f.room {
+		f.forget()
+	}
+}
+
+// forget keeps half of the room.
+func (f *frequent) forget() {
+	all := f.counts
+	order := all.byTimes()
+	f.missed = plus(f.missed, all.entries[order[f.room/2]].times)
+	chosen := order[:f.room/2]
+	slices.Sort(chosen) // in the order in which they came
+	f.counts = newCounts(all.seed)
+	for _, number := range chosen {
+		if f.counts.full() {
+			f.counts.grow()
+		}
+		e := all.entries[number]
+		f.counts.put(f.counts.free(e.hash), e.hash, e.times, all.text(int(number)))
+	}
+}
