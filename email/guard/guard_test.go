@@ -3,6 +3,7 @@ package guard
 import (
 	"bytes"
 	"fmt"
+	"hash/maphash"
 	"strings"
 	"testing"
 
@@ -225,6 +226,66 @@ func FuzzScan(f *testing.F) {
 	})
 }
 
+// byLines is search as one would write it who has time: line by line.
+func (s *scanner) byLines() delimiter {
+	for s.at < len(s.raw) {
+		start := s.at
+		line := s.line()
+		if s.breach != nil {
+			return delimiter{}
+		}
+		if d := s.delimits(line, start); d.found {
+			return d
+		}
+	}
+	return delimiter{}
+}
+
+// FuzzSearch: what is found by leaps is what is found line by line.
+func FuzzSearch(f *testing.F) {
+	for _, text := range []string{
+		"", "\n", "-", "--", "--\n", "--q", "--q\n", "--q--\r\n", "a\n--q\nb", "--a\n--b\n--q \t\r\n", "-\n-\n--\n--q", "\n\n--q--", "x--q\n --q\n",
+		"12345678\n123456789\n", "123456789", "--q        \n", "a\n--q--         \n--q\n", "--------\n--q",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		at := func() *scanner {
+			s := &scanner{raw: raw, limits: Limits{Line: 8}, seed: maphash.MakeSeed()}
+			s.open = []level{{boundary: []byte("q"), hash: maphash.Bytes(s.seed, []byte("q"))}}
+			s.look()
+			return s
+		}
+		want, got := at(), at()
+		for {
+			w, g := want.byLines(), got.search()
+			if w != g || want.at != got.at || (want.breach == nil) != (got.breach == nil) || want.breach != nil && *want.breach != *got.breach {
+				t.Fatalf("%+v at %d, %v; line by line %+v at %d, %v", g, got.at, got.breach, w, want.at, want.breach)
+			}
+			if !w.found {
+				return
+			}
+		}
+	})
+}
+
+// FuzzTally: what is counted by pieces is what is counted octet by octet.
+func FuzzTally(f *testing.F) {
+	f.Add([]byte("QUJD\r\nQUJDRA==\r\n"), uint8(0))
+	f.Add([]byte("QUJDRA=x=Q U\tJD"), uint8(9))
+	f.Fuzz(func(t *testing.T, text []byte, times uint8) {
+		text = bytes.Repeat(text, 1+int(times))
+		var want, got tally
+		want.addSlowly(text)
+		got.add(text)
+		want.end()
+		got.end()
+		if want != got {
+			t.Fatalf("%+v, octet by octet %+v", got, want)
+		}
+	})
+}
+
 func BenchmarkScan(b *testing.B) {
 	line := strings.Repeat("QUJDREVG", 9) + "QUJD\r\n"
 	text := strings.Repeat("Some words that a person might write in a mail to somebody else.\r\n", 300_000)
@@ -234,6 +295,10 @@ func BenchmarkScan(b *testing.B) {
 		"parts":   "Content-Type: multipart/mixed; boundary=q\r\n\r\n" + strings.Repeat("--q\r\n\r\n"+strings.Repeat("short line\r\n", 2000), 900),
 		"letters": "Subject: x\r\n\r\n" + strings.Repeat("a\n", 10<<20),
 		"newline": "Subject: x\r\n\r\n" + strings.Repeat("\n", 20<<20),
+		"digits":  "Content-Transfer-Encoding: base64\r\n\r\n" + strings.Repeat("A\r\n", 7<<20),
+		"padding": "Content-Transfer-Encoding: base64\r\n\r\n" + strings.Repeat("QQ==\r\n", 4<<20),
+		"dashes":  "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\n" + strings.Repeat("-\n", 10<<20),
+		"near":    "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\n" + strings.Repeat("--r\n", 5<<20),
 		"hyphens": "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\n" + strings.Repeat("--\n", 7<<20),
 	} {
 		b.Run(name, func(b *testing.B) {

@@ -17,8 +17,9 @@ type scanner struct {
 	breach *Breach
 
 	seed    maphash.Seed
-	hashes  uint64 // bits of the hashes of the open boundaries
-	longest int    // octets of the longest of them
+	hashes  uint64    // bits of the hashes of the open boundaries
+	longest int       // octets of the longest of them
+	firsts  [4]uint64 // bits of their first octets
 
 	header int // octets of headers so far
 	fields int // header fields so far
@@ -109,60 +110,117 @@ func (s *scanner) close(from, offset int, properly bool) {
 }
 
 // skip reads a preamble or an epilogue, up to and with the delimiter behind it.
-func (s *scanner) skip() delimiter {
-	for s.at < len(s.raw) {
-		start := s.at
-		line := s.line()
-		if d := s.delimits(line, start); d.found {
-			return d
-		}
-	}
-	return delimiter{}
-}
+func (s *scanner) skip() delimiter { return s.search() }
 
-// leaf reads the body of a part that has none within it. Nearly all octets of a
-// mail pass through here.
+// leaf reads the body of a part that has none within it.
 func (s *scanner) leaf(p int) delimiter {
-	var d delimiter
-	var t tally
-	raw, at := s.raw, s.at
-	isBase64 := s.parts[p].Encoding == Base64
-	for at < len(raw) {
-		if raw[at] == '\n' {
-			at++
-			continue
-		}
-		start := at
-		n := bytes.IndexByte(raw[at:], '\n')
-		if n < 0 {
-			n = len(raw) - at
-		}
-		if n > s.limits.Line {
-			s.refuse("line", n, s.limits.Line, start)
-			return d
-		}
-		at = min(len(raw), start+n+1)
-		if n > 2 && raw[start] == '-' && raw[start+1] == '-' {
-			if d = s.delimits(raw[start:start+n], start); d.found {
-				break
-			}
-		}
-		if isBase64 {
-			t.add(raw[start : start+n])
-		}
+	d := s.search()
+	if s.breach != nil {
+		return d
 	}
-	s.at = at
 	body := &s.parts[p].Body
-	body.End = len(raw)
+	body.End = len(s.raw)
 	if d.found {
 		body.End = max(body.Start, s.beforeLineEnd(d.start))
 	}
-	s.measure(p, &t)
+	s.measure(p)
 	return d
 }
 
+// search reads up to and with the next delimiter. Nearly all octets of a mail
+// pass through here, and nothing of a line matters but whether two hyphens begin
+// it: so lines are not cut, but that is what is looked for, and how long lines
+// are is seen to afterwards.
+func (s *scanner) search() delimiter {
+	raw, begin := s.raw, s.at
+	var d delimiter
+	end := len(raw)
+	for at := begin; at < len(raw); {
+		if !twoHyphens(raw, at) {
+			at = leap(raw, at)
+			continue
+		}
+		n := lineLength(raw[at:])
+		if d = s.delimits(raw[at:at+n], at); d.found {
+			end = min(len(raw), at+n+1)
+			break
+		}
+		at += n + 1
+	}
+	s.at = end
+	if s.long(begin, end) || !d.found {
+		return delimiter{}
+	}
+	return d
+}
+
+func twoHyphens(raw []byte, at int) bool {
+	return at+1 < len(raw) && raw[at] == '-' && raw[at+1] == '-'
+}
+
+// few is how many octets are looked at one by one, because a search that begins
+// anew is worth it only for more.
+const few = 32
+
+// leap is where the next line begins, behind an octet, that begins with two
+// hyphens; the end if none does. Hyphens are rarer than lines, so they are what is
+// searched; where they are not, it costs what a look at each octet does.
+func leap(raw []byte, at int) int {
+	for {
+		near := min(at+few, len(raw)-2)
+		for ; at < near; at++ {
+			if raw[at] == '\n' && raw[at+1] == '-' && raw[at+2] == '-' {
+				return at + 1
+			}
+		}
+		if at >= len(raw)-2 {
+			return len(raw)
+		}
+		n := bytes.Index(raw[at+1:], []byte("--"))
+		if n < 0 {
+			return len(raw)
+		}
+		at += n + 1
+		if raw[at-1] == '\n' {
+			return at
+		}
+	}
+}
+
+// lineLength is how long the first line is, without its LF.
+func lineLength(text []byte) int {
+	for n, c := range text[:min(few, len(text))] {
+		if c == '\n' {
+			return n
+		}
+	}
+	if n := bytes.IndexByte(text, '\n'); n >= 0 {
+		return n
+	}
+	return len(text)
+}
+
+// long reports, and refuses, the first line between two line beginnings that is
+// too long. It leaps as far as a line may be long and looks back for its end.
+func (s *scanner) long(from, to int) bool {
+	limit := s.limits.Line
+	for to-from > limit {
+		n := bytes.LastIndexByte(s.raw[from:from+limit+1], '\n')
+		if n < 0 {
+			n = bytes.IndexByte(s.raw[from:to], '\n')
+			if n < 0 {
+				n = to - from
+			}
+			s.refuse("line", n, limit, from)
+			return true
+		}
+		from += n + 1
+	}
+	return false
+}
+
 // measure says how large a leaf is when it is decoded.
-func (s *scanner) measure(p int, t *tally) {
+func (s *scanner) measure(p int) {
 	part := &s.parts[p]
 	switch part.Encoding {
 	case Identity:
@@ -170,6 +228,8 @@ func (s *scanner) measure(p int, t *tally) {
 	case QuotedPrintable:
 		part.Decoded = -1
 	case Base64:
+		var t tally
+		t.add(part.Body.Of(s.raw))
 		t.end()
 		part.Decoded, part.Bad = t.decoded, t.bad
 		if t.bad > 0 {
@@ -229,7 +289,7 @@ func (s *scanner) delimits(line []byte, start int) delimiter {
 // there is none. A line that is no delimiter, but looks like one, is told by its
 // hash, however many multiparts are open and however alike their boundaries are.
 func (s *scanner) find(boundary []byte) int {
-	if len(boundary) == 0 || len(boundary) > s.longest {
+	if len(boundary) == 0 || len(boundary) > s.longest || s.firsts[boundary[0]/64]&(1<<(boundary[0]%64)) == 0 {
 		return -1
 	}
 	h := maphash.Bytes(s.seed, boundary)
@@ -246,11 +306,12 @@ func (s *scanner) find(boundary []byte) int {
 
 // look keeps what find needs to know of the open multiparts.
 func (s *scanner) look() {
-	s.hashes, s.longest = 0, 0
+	s.hashes, s.longest, s.firsts = 0, 0, [4]uint64{}
 	for i := range s.open {
 		l := &s.open[i]
 		s.hashes |= 1 << (l.hash % 64)
 		s.longest = max(s.longest, len(l.boundary))
+		s.firsts[l.boundary[0]/64] |= 1 << (l.boundary[0] % 64)
 	}
 }
 
