@@ -39,6 +39,7 @@ func (a *application) Process(ctx context.Context, m *email.Message) (*email.Rep
 		return nil, c.cut(planned, hit)
 	}
 	c.asked(planned)
+	defer c.left(planned)
 	select {
 	case <-time.After(planned.takes):
 	case <-ctx.Done():

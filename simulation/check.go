@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"go.uber.org/zap/zapcore"
 
@@ -31,6 +32,9 @@ type checker struct {
 	groups map[string][]*fateOf
 	leases []leased // of the mail queue, in the order in which they were given out
 	lines  []string // the log of the run, for a seed that failed
+
+	began      time.Time
+	answeredTo map[string]int // mails answered in the first hour, by sender
 }
 
 // fateOf is what became of one mail.
@@ -40,6 +44,7 @@ type fateOf struct {
 	group      string
 	published  bool
 	asked      int // times the application was
+	inWork     int // handlers that have asked the application and not been answered
 	failed     int // times it refused, outages left out
 	good       int // times it answered, or was silent
 	cut        int // times its caller was cancelled
@@ -68,7 +73,10 @@ type send struct {
 }
 
 func newChecker(p plan) *checker {
-	c := &checker{plan: p, byKey: map[string]*fateOf{}, byMail: map[string]*fateOf{}, groups: map[string][]*fateOf{}}
+	c := &checker{
+		plan: p, byKey: map[string]*fateOf{}, byMail: map[string]*fateOf{}, groups: map[string][]*fateOf{},
+		began: time.Now(), answeredTo: map[string]int{},
+	}
 	for _, m := range p.mails {
 		c.fates = append(c.fates, &fateOf{mail: m})
 	}
@@ -141,6 +149,7 @@ func (c *checker) asked(m *mail) {
 	defer c.mu.Unlock()
 	f := c.fates[m.number]
 	f.asked++
+	f.inWork++
 	if f.redriven {
 		return
 	}
@@ -148,10 +157,16 @@ func (c *checker) asked(m *mail) {
 		if earlier == f {
 			return
 		}
-		if !earlier.settled && !earlier.redriven && earlier.mail.nature != automatic {
+		if !earlier.settled && !earlier.redriven && earlier.mail.nature != automatic && !c.capped(earlier) {
 			c.breaksLocked("4: mail %d of group %s was handled before mail %d had ended", m.number, f.group, earlier.mail.number)
 		}
 	}
+}
+
+// capped reports whether a mail may have ended without anybody having seen that
+// it did: its sender had got all replies of the hour. c.mu is held.
+func (c *checker) capped(f *fateOf) bool {
+	return c.plan.perHour > 0 && (f.asked == 0 || slices.Contains(f.ends, "silent"))
 }
 
 func (c *checker) failures(m *mail) int {
@@ -165,6 +180,9 @@ func (c *checker) refused(m *mail) { c.note(m, func(f *fateOf) { f.failed++ }) }
 func (c *checker) answered(m *mail) { c.note(m, func(f *fateOf) { f.good++ }) }
 
 func (c *checker) silenced(m *mail) { c.note(m, func(f *fateOf) { f.good++; f.settled = true }) }
+
+// left is called when a handler has left the application, however it ended.
+func (c *checker) left(m *mail) { c.note(m, func(f *fateOf) { f.inWork-- }) }
 
 // cut notes a call of the application that was cut off, and returns its error.
 func (c *checker) cut(m *mail, h hit) error {
@@ -231,6 +249,29 @@ func (c *checker) expire(back int) (handle string) {
 	l := c.leases[len(c.leases)-1-back]
 	l.fate.expired = true
 	return l.handle
+}
+
+// expireInWork picks the lease of a mail that is being answered.
+func (c *checker) expireInWork(which int) (handle string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var inWork []*fateOf
+	for _, f := range c.fates {
+		if f.inWork > 0 || f.good > 0 && !f.settled {
+			inWork = append(inWork, f)
+		}
+	}
+	if len(inWork) == 0 {
+		return ""
+	}
+	f := inWork[which%len(inWork)]
+	for _, l := range slices.Backward(c.leases) {
+		if l.fate == f {
+			f.expired = true
+			return l.handle
+		}
+	}
+	return ""
 }
 
 // sendsOf goes through the sends that a write of a mail record is about: those
@@ -305,6 +346,12 @@ func (c *checker) sent(x call) {
 	}
 	f.replies++
 	f.settled = true
+	if f.replies == 1 && time.Since(c.began) < time.Hour {
+		c.answeredTo[f.mail.from]++
+		if n, most := c.answeredTo[f.mail.from], c.plan.perHour; most > 0 && n > most {
+			c.breaksLocked("8: %s got replies to %d mails within an hour, the cap is %d", f.mail.from, n, most)
+		}
+	}
 	f.sends = append(f.sends, &send{process: x.process})
 	if f.mail.nature == automatic {
 		c.breaksLocked("8: mail %d is automatic and was answered", f.mail.number)
@@ -350,7 +397,9 @@ func (c *checker) buried(x call) {
 		f.settled = true
 		// What the application did, and what a dying process may have: outages and
 		// the tries of those before it in the group are none of a mail's own.
-		if most := f.failed + f.good + f.cut + c.deaths; f.mail.nature != permanent && most < attempts {
+		// One whose lease was ended early may have been tried in two places at once,
+		// of which one found its lease gone before it asked the application.
+		if most := f.failed + f.good + f.cut + c.deaths; f.mail.nature != permanent && !f.expired && most < attempts {
 			c.breaksLocked("5: mail %d was dead-lettered after %d tries of its own: %s", f.mail.number, most, l.Reason)
 		}
 	}
@@ -384,6 +433,9 @@ func (c *checker) ended(f *fateOf) {
 	}
 	if f.replies > 0 && len(f.dead) > 0 && !f.redriven && !f.expired && excused == 0 {
 		c.breaksLocked("1: mail %d was answered and dead-lettered", n)
+	}
+	if c.capped(f) && slices.Contains(f.ends, "silent") {
+		return
 	}
 	was := slices.Sorted(slices.Values(slices.Compact(f.ends)))
 	switch kind {

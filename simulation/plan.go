@@ -71,6 +71,7 @@ type plan struct {
 	events    []event
 	outFrom   time.Duration // the application is out from here
 	outUntil  time.Duration
+	perHour   int // replies to one sender; 0: any number
 }
 
 func newPlan(random *rand.Rand) plan {
@@ -80,7 +81,7 @@ func newPlan(random *rand.Rand) plan {
 		share := func(most float64) float64 { return most * random.Float64() * float64(random.IntN(3)) / 2 }
 		p.faults = Faults{
 			Lost: share(0.08), Throttled: share(0.05), Failed: share(0.08), Partial: share(0.1),
-			Ended: share(0.01), Slow: share(0.04), SlowFor: 3 * visibility,
+			Ended: share(0.01), Slow: share(0.04), SlowFor: 3 * visibility, SlowSES: share(0.6),
 		}
 	}
 	length := time.Duration(1+random.IntN(8)) * time.Minute
@@ -108,6 +109,12 @@ func newPlan(random *rand.Rand) plan {
 		p.events = append(p.events, event{length / 2, (*Run).redrive})
 		for range random.IntN(3) * random.IntN(60) {
 			p.events = append(p.events, event{at(), (*Run).expire})
+		}
+		for range random.IntN(3) * random.IntN(40) {
+			p.events = append(p.events, event{at(), (*Run).expireInWork})
+		}
+		if random.IntN(3) == 0 {
+			p.perHour = 1 + random.IntN(4)
 		}
 	}
 	slices.SortStableFunc(p.events, func(a, b event) int { return int(a.at - b.at) })

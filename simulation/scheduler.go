@@ -38,6 +38,7 @@ type gate struct {
 	key     string // stable: process, operation, object
 	fate    chan fate
 	returns bool // the call took effect, and its answer is on its way
+	sends   bool // the call sends a reply
 }
 
 // fate is what the seed has in store for a call.
@@ -68,7 +69,11 @@ type Faults struct {
 	Ended     float64       // the process ends at this call
 	Slow      float64       // the call takes up to SlowFor
 	SlowFor   time.Duration // longer than a lease, so that leases are lost
+	SlowSES   float64       // a reply takes its time until SES has it, as long as its sender just waits for
 }
+
+// sendPatience is how long a process waits for SES.
+const sendPatience = 10 * time.Second
 
 func newScheduler(random *rand.Rand, faults Faults) *scheduler {
 	return &scheduler{random: random, faults: faults, woken: make(chan struct{}, 1), tally: map[string]int{}}
@@ -160,8 +165,12 @@ func (s *scheduler) draw(g *gate) fate {
 	if s.healed {
 		return f
 	}
-	if slow < s.faults.Slow {
+	switch {
+	case slow < s.faults.Slow:
 		f.delay = long
+		s.tally["slow"]++
+	case slow < s.faults.SlowSES && g.sends:
+		f.delay = min(long, sendPatience-time.Second)
 		s.tally["slow"]++
 	}
 	for _, x := range []struct {

@@ -31,9 +31,10 @@ func (r *Run) configure() (configs.Config, error) {
 	c.Consumer.Deadline = 3 * visibility
 	c.Consumer.Backoff.Max = time.Minute
 	c.Mailer.From = ours
+	c.Mailer.Timeout = sendPatience
 	c.Processing.Routes = []processing.Route{{Name: "app", Processor: "app"}}
-	// Six senders write all mails, each more than any cap allows.
-	c.Processing.Policy = processing.Policy{Trust: "dmarc"}
+	// Six senders write all mails, each more than the default caps allow.
+	c.Processing.Policy = processing.Policy{Trust: "dmarc", PerHour: r.plan.perHour}
 	for key, err := range map[string]error{
 		"consumer": c.Consumer.Validate(), "relay": c.Relay.Validate(), "mailer": c.Mailer.Validate(),
 		"records": c.Store.Validate(), "processing": c.Processing.Validate(),
@@ -98,6 +99,18 @@ func (r *Run) expire() error {
 	r.mu.Unlock()
 	handle := r.checker.expire(back)
 	if handle != "" {
+		r.queue(mailQueue).Release(context.Background(), []string{handle})
+	}
+	return nil
+}
+
+// expireInWork ends the lease of a mail that somebody is at: the application, or
+// SES. There it does the most harm.
+func (r *Run) expireInWork() error {
+	r.mu.Lock()
+	which := r.random.IntN(1 << 16)
+	r.mu.Unlock()
+	if handle := r.checker.expireInWork(which); handle != "" {
 		r.queue(mailQueue).Release(context.Background(), []string{handle})
 	}
 	return nil

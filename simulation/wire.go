@@ -42,7 +42,7 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	}
 	operation := operation(r, body)
 	key := w.process.name + " " + operation + " " + r.URL.Path + " " + digest(body)
-	f := w.scheduler.pass(r.Context(), &gate{process: w.process, key: key})
+	f := w.scheduler.pass(r.Context(), &gate{process: w.process, key: key, sends: operation == "query.SendRawEmail"})
 	if f.hit != spared && f.hit != partial && operation == "s3.PUT" {
 		w.hit(call{process: w.process, operation: operation, path: r.URL.Path})
 	}
