@@ -48,7 +48,7 @@ func Defaults() Config {
 		Concurrency: 64,
 		Attempts:    5,
 		Deadline:    2 * time.Minute,
-		MemoryMiB:   128,
+		MemoryMiB:   96,
 		Poll:        20 * time.Second,
 		Backoff:     Backoff{Base: time.Second, Max: 10 * time.Minute, Here: 30 * time.Second},
 		Probe:       Probe{Min: time.Second, Max: 30 * time.Second},
