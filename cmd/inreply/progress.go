@@ -110,5 +110,8 @@ func (p *progress) summary(s inreply.RedriveSummary) {
 	if s.Doubled > 0 {
 		fmt.Fprintf(p.out, ", %d sent but still in the dead-letter queue (redrive within five minutes and the queue drops the second copy)", s.Doubled)
 	}
+	if s.Again > 0 {
+		fmt.Fprintf(p.out, ", %d died again meanwhile: their cause is not mended", s.Again)
+	}
 	fmt.Fprintf(p.out, "; about %d in %s now\n", s.After, s.Queue)
 }

@@ -2,6 +2,7 @@ package redrive_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -135,4 +136,38 @@ func TestProgressIsTold(t *testing.T) {
 			t.Errorf("told of %v", moved)
 		}
 	})
+}
+
+// What fails at once is dead again before the redrive has looked at everything.
+func TestWhatDiesAgainStaysDead(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.bury(letter("a", 1, "no mail"), letter("b", 1, "no mail"))
+		ctx, stop := context.WithTimeout(context.Background(), time.Hour)
+		defer stop()
+		summary := r.run(ctx, &fatal{r: r}, redrive.Options{})
+		if ctx.Err() != nil || summary.Moved != 2 || summary.Again != 2 {
+			t.Errorf("%+v, %v", summary, ctx.Err())
+		}
+		if left := r.drain(r.dead); len(left) != 2 {
+			t.Errorf("%d dead letters, want 2", len(left))
+		}
+	})
+}
+
+// fatal is a queue whose consumer dead-letters everything at once.
+type fatal struct {
+	r *rig
+	n int
+}
+
+func (f *fatal) Send(_ context.Context, messages []queue.Outgoing) []queue.Result {
+	results := make([]queue.Result, len(messages))
+	for i, m := range messages {
+		f.n++
+		l := letter(m.Group, 1, "no mail")
+		l.Message = fmt.Sprint("sent-", f.n)
+		f.r.bury(l)
+		results[i].ID = l.Message
+	}
+	return results
 }

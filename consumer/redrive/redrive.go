@@ -58,6 +58,7 @@ type Summary struct {
 	Kept    int // did not match
 	Left    int // matched and not moved: stopped, over the maximum, or refused
 	Doubled int // sent, but not deleted: still in the dead-letter queue
+	Again   int // moved by this run, and dead once more: its cause is not mended, so they stay
 }
 
 // Report is told how it goes. Letter gets each letter that was sent, with the
@@ -97,6 +98,7 @@ type Redrive struct {
 	kept       []*held         // looked at and not moved; given back at the end
 	stuck      map[string]bool // groups with a letter that was refused: what follows it stays too
 	chosen     int             // of those that matched, for Options.Max
+	sent       map[string]bool // ids of the messages that letters went back as
 }
 
 // held is a dead letter that was received.
@@ -111,7 +113,7 @@ func New(source Source, target Target, visibility time.Duration, options Options
 	if options.Rate > 0 {
 		limit = rate.NewLimiter(rate.Limit(options.Rate), mostAtOnce)
 	}
-	return &Redrive{source: source, target: target, options: options, visibility: max(visibility, 30*time.Second), report: report, limit: limit, stuck: map[string]bool{}, name: rand.Text()}
+	return &Redrive{source: source, target: target, options: options, visibility: max(visibility, 30*time.Second), report: report, limit: limit, stuck: map[string]bool{}, sent: map[string]bool{}, name: rand.Text()}
 }
 
 // nextAttempt is the id of one logical receive: the same id twice would bring the
@@ -181,6 +183,12 @@ func (r *Redrive) collect(ctx context.Context) ([]*held, error) {
 		for _, m := range messages {
 			h := &held{letter: letter(m), until: asked.Add(r.visibility)}
 			r.summary.Seen++
+			// What is moved and dies at once would be moved for ever.
+			if r.sent[h.letter.DeadLetter.Message] || r.sent[m.ID] {
+				r.summary.Again++
+				r.kept = append(r.kept, h)
+				continue
+			}
 			if !r.options.Match.matches(h.letter, asked) {
 				r.summary.Kept++
 				r.kept = append(r.kept, h)
@@ -308,6 +316,7 @@ func (r *Redrive) send(ctx context.Context, batch []*held) {
 			continue
 		}
 		sent = append(sent, batch[i])
+		r.sent[result.ID] = true
 	}
 	r.delete(ctx, sent)
 }
