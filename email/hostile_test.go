@@ -94,6 +94,15 @@ func hostile() []hostileMail {
 		{"lines that end in CR", func() string { return "A: b\r\r" + times("x\r", 20<<20) }, ""},
 		{"zeros", func() string { return "A: b\n\n" + times("\x00\n", 20<<20) }, ""},
 		{"text of 40 MB", func() string { return "A: b\n\n" + times(text, 40<<20) }, ""},
+		{"text of 40 MB, every octet quoted", func() string {
+			return "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n" + times(strings.Repeat("=C3=A4", 12)+"=\n", 40<<20)
+		}, ""},
+		{"text of 40 MB, in a charset that shifts", func() string {
+			return "Content-Type: text/plain; charset=iso-2022-jp\n\n" + times("\x1b$B$3$s$K$A$O\x1b(B hello\n", 40<<20)
+		}, ""},
+		{"text of 40 MB, base64, in a charset of two octets", func() string {
+			return "Content-Type: text/plain; charset=gb18030\nContent-Transfer-Encoding: base64\n\n" + times(strings.Repeat("xOO6w6Os", 9)+"\n", 40<<20)
+		}, ""},
 		{"text of no charset", func() string { return "A: b\n\n" + times("\xff\xfe\xfd\n", 10<<20) }, ""},
 		{"text of a charset that it is not in", func() string { return "Content-Type: text/plain; charset=gb2312\n\n" + times("\xff\xfe\xfd\n", 10<<20) }, ""},
 		{"quoted-printable of equals signs", func() string { return "Content-Transfer-Encoding: quoted-printable\n\n" + times("=", 10<<20) }, ""},
