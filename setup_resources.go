@@ -50,6 +50,15 @@ func (s *setup) done(existed bool, resource string, err error) {
 	}
 }
 
+// doneIfOffered is done for what an emulator may lack.
+func (s *setup) doneIfOffered(existed bool, resource string, err error) {
+	if notOffered(err) {
+		s.report("left out", resource+", which is not offered here")
+		return
+	}
+	s.done(existed, resource, err)
+}
+
 func (s *setup) queue(name, deadLetters string) (arn string) {
 	if s.err != nil {
 		return ""
@@ -199,7 +208,7 @@ func (s *setup) announce(bucket, prefix, topic string) {
 			FilterRules: []s3types.FilterRule{{Name: s3types.FilterRuleNamePrefix, Value: &prefix}},
 		}},
 	})
-	s.done(existed, "notification of "+bucket+"/"+prefix+" to topic "+lastPart(topic), err)
+	s.doneIfOffered(existed, "notification of "+bucket+"/"+prefix+" to topic "+lastPart(topic), err)
 }
 
 func (s *setup) notify(bucket string, ours s3types.TopicConfiguration) (existed bool, err error) {
@@ -291,13 +300,8 @@ func (s *setup) rule(bucket, prefix string) {
 	if s.err != nil {
 		return
 	}
-	resource := "SES receipt rule " + ruleSet + "/" + ruleName
 	existed, err := s.makeRule(bucket, prefix)
-	if notOffered(err) {
-		s.report("left out", resource+", which is not offered here")
-		return
-	}
-	s.done(existed, resource, err)
+	s.doneIfOffered(existed, "SES receipt rule "+ruleSet+"/"+ruleName, err)
 }
 
 func (s *setup) makeRule(bucket, prefix string) (existed bool, err error) {

@@ -141,7 +141,7 @@ func (a app) localServe(ctx context.Context) error {
 	fmt.Fprintf(a.stdout, `inreply is ready. Ctrl-C stops it.
 
   AWS endpoint   %[1]s
-                 AWS_ENDPOINT_URL=%[1]s AWS_REGION=%[2]s AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test aws sqs list-queues
+                 AWS_DEFAULT_REGION=%[2]s AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test aws --endpoint-url %[1]s sqs list-queues
   mail to        %[3]s by SMTP at %[4]s
                  swaks --server %[4]s --from you@example.com --to %[3]s --attach @samples/sales-2026q3.csv
   sent mail      %[5]s/ and %[1]s/_local/ses
