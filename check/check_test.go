@@ -242,8 +242,8 @@ func TestEachThingWrong(t *testing.T) {
 				return
 			}
 		}, "DKIM of inreply.example", "not published", "IN CNAME"},
-		{"a clock that is ahead", func(r *rig) { r.ahead = 6 * time.Minute }, "clock", "differs by 6m0s", "set the clock"},
-		{"a clock that is behind", func(r *rig) { r.ahead = -6 * time.Minute }, "clock", "differs by 6m0s", "set the clock"},
+		{"a clock that is ahead", func(r *rig) { r.ahead = 6 * time.Minute }, "clock", "AWS refuses what is signed with it", "set the clock"},
+		{"a clock that is behind", func(r *rig) { r.ahead = -6 * time.Minute }, "clock", "AWS refuses what is signed with it", "set the clock"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, localses.Quota{})
