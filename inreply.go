@@ -133,7 +133,7 @@ func newMailer(config configs.Config, clients Clients, records *store.Records, p
 	config.Mailer.MarkKey = config.Email.MarkKey
 	client, err := newMeteredSES(clients.SES, parts.Meter)
 	if err != nil {
-		return nil, fmt.Errorf("make the instruments of SES: %w", err)
+		return nil, fmt.Errorf("make the mailer: %w", err)
 	}
 	sender, err := mailer.New(config.Mailer, client, records, parts.NewID, parts.Logger.Named("mailer"))
 	if err != nil {
