@@ -14,6 +14,8 @@ import (
 func TestSamples(t *testing.T) {
 	for _, c := range []struct{ file, from, end string }{
 		{"sales-2026q3.eml", "ana.mendes@example.com", "answered by digest to ana.mendes@example.com\nSubject: Re: Sales figures, third quarter 2026\n"},
+		{"orders.eml", "ingrid.solberg@example.net", "answered by digest to ingrid.solberg@example.net\nSubject: Re: Orders of the first half\n"},
+		{"mixed.eml", "juergen.weber@example.org", "answered by digest to juergen.weber@example.org\nSubject: Re: Zahlen\n"},
 		{"question.eml", "juergen.weber@example.org", "answered by digest to juergen.weber@example.org\nSubject: Re: Was kann ich Ihnen schicken?\n"},
 		{"out-of-office.eml", "sam.okafor@example.com", "silent by digest: automatic: a program wrote it ("},
 		{"bounce.eml", "", "silent by digest: bounce: a mail server wrote it ("},

@@ -158,7 +158,8 @@ func columnOf(reference []byte) (int, bool) {
 func (r *rows) endCell() {
 	if r.formula {
 		r.seen.Formulas++
-		if !r.valued {
+		// An empty text that was computed is a value; an empty number is none.
+		if r.valued = r.valued && (len(r.value) > 0 || string(r.kind) == "str"); !r.valued {
 			r.seen.Unsaved++
 		}
 	}
