@@ -124,7 +124,7 @@ const mostLabels = 6
 func thinned(labels []string) []string {
 	every := (len(labels) + mostLabels - 1) / mostLabels
 	thin := make([]string, len(labels))
-	for i := 0; i < len(labels); i += every {
+	for i := 0; i == 0 || i+every/2 < len(labels); i += every { // the last one needs room, too
 		thin[i] = labels[i]
 	}
 	return thin
