@@ -106,6 +106,9 @@ func withoutSign(s []byte) (digits []byte, negative, ok bool) {
 // withoutUnit takes a currency or a percent sign away, before or behind the
 // number, and also between its minus and its digits.
 func withoutUnit(s []byte) (digits []byte, unit string, ok bool) {
+	if len(s) == 0 {
+		return s, "", false // nothing stands in parentheses
+	}
 	first, last := s[0], s[len(s)-1]
 	if isDigit(first) && isDigit(last) {
 		return s, "", true
