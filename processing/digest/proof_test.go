@@ -2,6 +2,8 @@ package digest_test
 
 import (
 	"bytes"
+	encoding "encoding/csv"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,10 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	encoding "encoding/csv"
-
-	"encoding/json"
 
 	"pgregory.net/rapid"
 

@@ -45,7 +45,7 @@ func TestQuartilesAreAsExactAsTheySay(t *testing.T) {
 			x ^= x << 13
 			x ^= x >> 7
 			x ^= x << 17
-			f := float64(int64(x)) / 1e9 //nolint:gosec // any number will do
+			f := float64(int64(x)) / 1e9
 			n.add(f, 1)
 			sorted = append(sorted, f)
 		}
