@@ -94,10 +94,8 @@ func (d *deleter) fly(batch []deletion) {
 		handles[i] = x.lease.message.Handle
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), d.c.visibility)
-	asked := time.Now()
 	errs := d.c.parts.Queue.Delete(ctx, handles)
 	cancel()
-	d.c.timed(time.Since(asked))
 
 	d.mu.Lock()
 	d.flying--

@@ -154,7 +154,6 @@ func (c *Consumer) settle(ctx context.Context, l *lease, result Result, err erro
 	l.cancel(nil)
 	l.cancel = nil
 	l.try = max(l.try, result.Try)
-	c.intake.work.add(took)
 	probing := l.group.probe
 	l.group.probe = false
 	v := c.decide(l.try, l.held, cause, err)
@@ -263,7 +262,6 @@ func (c *Consumer) waitHere(l *lease, after time.Duration) (slot bool) {
 	}
 	g := l.group
 	g.state = waiting
-	c.count(g)
 	c.running--
 	g.timer = time.AfterFunc(after, func() {
 		c.mu.Lock()

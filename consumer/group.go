@@ -19,7 +19,6 @@ type group struct {
 	state  state
 	timer  *time.Timer // while waiting
 	probe  bool        // it may run although something is out
-	stock  float64     // its share of intake.stock
 	served int         // runs that were worked off; a group that came again is likely to have more
 	work   work        // what its handler is at
 }
@@ -148,7 +147,6 @@ func (c *Consumer) leave(g *group) {
 func (c *Consumer) rest(g *group) {
 	g.state = idle
 	g.probe = false
-	c.count(g)
 	if len(g.run) == 0 && len(c.groups) > rested+c.config.capacity() {
 		delete(c.groups, g.id)
 	}
@@ -157,7 +155,6 @@ func (c *Consumer) rest(g *group) {
 // makeReady queues g for a slot. c.mu is held.
 func (c *Consumer) makeReady(g *group) {
 	g.state = ready
-	c.count(g)
 	c.ready = append(c.ready, g)
 }
 
@@ -202,9 +199,7 @@ func (c *Consumer) add(l *lease) {
 	c.keeper.add(l)
 	if g.state == idle {
 		c.makeReady(g)
-		return
 	}
-	c.count(g)
 }
 
 // before compares sequence numbers: decimal, 20 digits on AWS, fewer elsewhere.
@@ -227,8 +222,8 @@ func (c *Consumer) pop(l *lease) bool {
 	if len(g.run) == 0 {
 		g.run = nil
 		g.served++
+		c.intake.finished++
 	}
-	c.count(g)
 	return true
 }
 
@@ -239,7 +234,6 @@ func (c *Consumer) take(g *group) []*lease {
 	for _, l := range run {
 		c.end(l)
 	}
-	c.count(g)
 	return run
 }
 

@@ -64,7 +64,6 @@ func (c *Consumer) lose(l *lease, why string) {
 		g.run = nil
 		c.interruptWait(g)
 	}
-	c.count(g)
 	c.meters.lost.Add(context.Background(), 1)
 	c.health.lost.add()
 	c.log.Warn("lost a lease", zap.String("message", l.message.ID), zap.String("group", g.id), zap.String("why", why), zap.Int("followers", len(gone)-1))

@@ -35,7 +35,6 @@ func (c *Consumer) hold(l *lease, name string) (slot bool) {
 		c.probeLater(o)
 	}
 	l.group.state = out
-	c.count(l.group)
 	o.waiting = append(o.waiting, l.group)
 	c.running--
 	c.schedule()

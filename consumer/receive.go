@@ -16,47 +16,21 @@ const mostMessages = 10
 
 // intake decides how many receives are open at once. One is, when there is
 // nothing to do. While receives come back full there are more of them, as many
-// as are needed to keep every slot at work until the next ones are answered.
-// Consumer.mu guards it.
+// as are needed to fill the free slots, and those that will be free by the time
+// the answer is there. Consumer.mu guards it.
 type intake struct {
-	open    int     // receives under way
-	asked   int     // messages they may bring
-	allowed int     // grows while receives come back full, and is one again after an empty one
-	stock   float64 // messages held that can fill slots: of each group up to reach
-	fills   float64 // stock that a full receive brings, on average
-	work    average // time of a try
-	call    average // time of a call to the queue that does not wait for messages
-	failing bool
-	fatal   chan<- error
+	open     int     // receives under way
+	asked    int     // messages they may bring
+	allowed  int     // grows while receives come back full, and is one again after an empty one
+	groups   float64 // that a full receive brings, on average
+	ahead    float64 // groups that finish while a full receive is under way, on average
+	finished int     // groups that were worked off, ever
+	failing  bool
+	fatal    chan<- error
 }
 
 func newIntake() intake {
-	return intake{allowed: 1, fills: 5, work: average(100 * time.Millisecond), call: average(20 * time.Millisecond)}
-}
-
-// average is a mean in which what was lately counts the most.
-type average time.Duration
-
-func (a *average) add(d time.Duration) { *a += average(0.05 * float64(d-time.Duration(*a))) }
-
-// reach is how many messages a slot needs until a receive that is asked for now
-// is answered: the one it has in work, and those that it gets to meanwhile. So
-// that many messages of one group count as stock, however long its run is.
-// Three times a call's time is allowed for the receive: groups that started
-// together end together, and each waits for the calls of the others.
-func (i *intake) reach() float64 {
-	return min(mostMessages, 1+3*float64(i.call)/max(1, float64(i.work)))
-}
-
-// count brings the stock up to date with what is held of g. It is called after
-// every change of g's run or state. c.mu is held.
-func (c *Consumer) count(g *group) {
-	stock := 0.0
-	if g.state == ready || g.state == running {
-		stock = min(float64(len(g.run)), c.intake.reach())
-	}
-	c.intake.stock += stock - g.stock
-	g.stock = stock
+	return intake{allowed: 1, groups: 5, ahead: 1}
 }
 
 // poll opens as many receives as there is room for. c.mu is held.
@@ -84,7 +58,8 @@ func (c *Consumer) open(probe bool) bool {
 	}
 	c.intake.open++
 	c.intake.asked += ask
-	c.background.Go(func() { c.receive(ask, wait, probe) })
+	before := c.intake.finished
+	c.background.Go(func() { c.receive(ask, wait, before, probe) })
 	return true
 }
 
@@ -93,15 +68,18 @@ func (c *Consumer) wanted() int {
 	if c.config.capacity()-c.leased-c.intake.asked < 1 {
 		return 0
 	}
-	lacking := float64(c.config.Concurrency)*c.intake.reach() - c.intake.stock
-	if lacking <= 0 {
+	// Groups finish in waves, since those that started together do, so twice the
+	// average is ready for the next.
+	ahead := min(int(math.Ceil(2*c.intake.ahead)), c.config.Concurrency)
+	free := c.config.Concurrency + ahead - c.running - len(c.ready)
+	if free <= 0 {
 		return 0
 	}
-	return min(c.intake.allowed, int(math.Ceil(lacking/c.intake.fills)))
+	return min(c.intake.allowed, int(math.Ceil(float64(free)/c.intake.groups)))
 }
 
 // receive is one logical receive: it is asked until it is answered.
-func (c *Consumer) receive(ask int, wait time.Duration, probe bool) {
+func (c *Consumer) receive(ask int, wait time.Duration, finishedBefore int, probe bool) {
 	messages, received, err := c.ask(ask, wait)
 	now := time.Now()
 	// The leases began when SQS chose the messages, and that was not after now.
@@ -123,7 +101,7 @@ func (c *Consumer) receive(ask int, wait time.Duration, probe bool) {
 		c.refuse(messages, received, deadline)
 		return
 	}
-	c.learn(messages, ask)
+	c.learn(messages, ask, c.intake.finished-finishedBefore)
 	c.admit(messages, received, deadline)
 	if probe {
 		c.probed(messages)
@@ -199,7 +177,7 @@ func (c *Consumer) giveUp(err error) {
 }
 
 // learn takes from an answer how many receives are worth having. c.mu is held.
-func (c *Consumer) learn(messages []queue.Message, ask int) {
+func (c *Consumer) learn(messages []queue.Message, ask, finished int) {
 	const weight = 0.2
 	i := &c.intake
 	c.meters.received.Add(context.Background(), int64(len(messages)), c.meters.receiving)
@@ -208,20 +186,17 @@ func (c *Consumer) learn(messages []queue.Message, ask int) {
 		return
 	}
 	if len(messages) < ask {
-		i.allowed = max(1, i.allowed/2)
 		return
 	}
 	i.allowed = min(4*i.allowed, c.config.Concurrency)
-	fills, ofGroup := 0.0, 0.0
-	for n, m := range messages {
-		if n > 0 && m.Group != messages[n-1].Group {
-			fills += min(ofGroup, i.reach())
-			ofGroup = 0
+	distinct := 1
+	for n := 1; n < len(messages); n++ {
+		if messages[n].Group != messages[n-1].Group {
+			distinct++
 		}
-		ofGroup++
 	}
-	fills += min(ofGroup, i.reach())
-	i.fills += weight * (fills - i.fills)
+	i.groups += weight * (float64(distinct) - i.groups)
+	i.ahead += weight * (float64(finished) - i.ahead)
 }
 
 // refuse gives back what a poll brought after the stop began. c.mu is held.
@@ -241,11 +216,4 @@ func (c *Consumer) refuse(messages []queue.Message, received, deadline time.Time
 		runs = append(runs, []*lease{l})
 	}
 	c.background.Go(func() { c.giveBack(runs) })
-}
-
-// timed notes how long a call took that did not wait for messages.
-func (c *Consumer) timed(took time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.intake.call.add(took)
 }
