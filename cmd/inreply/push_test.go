@@ -61,7 +61,7 @@ func TestPushEndToEnd(t *testing.T) {
 				}
 			}
 			for n := range 3 {
-				stderr.until(t, fmt.Sprintf(`(?s)(answered)(?:.*answered){%d}`, n))
+				stderr.until(t, fmt.Sprintf(`(?s)("outcome": "answered")(?:.*"outcome": "answered"){%d}`, n))
 			}
 			stop()
 			if code := <-ended; code != exitOK {
