@@ -38,6 +38,7 @@ type office struct {
 	config   configs.Config
 	clients  inreply.Clients
 	incoming chan net.Conn
+	closed   chan struct{}
 	stopped  chan error
 
 	mu     sync.Mutex
@@ -61,7 +62,7 @@ func inOffice(t *testing.T, change func(*configs.Config), test func(o *office)) 
 		if change != nil {
 			change(&config)
 		}
-		o := &office{t: t, world: local.New(local.Config{Quota: ses.Quota{Daily: -1, Rate: -1}}), config: config, incoming: make(chan net.Conn), asked: map[string]int{}, serve: hello}
+		o := &office{t: t, world: local.New(local.Config{Quota: ses.Quota{Daily: -1, Rate: -1}}), config: config, incoming: make(chan net.Conn), closed: make(chan struct{}), asked: map[string]int{}, serve: hello}
 		defer o.world.Close()
 		_, err = o.world.Provision(local.Names{
 			Bucket: "inreply-mail", Prefix: "inbound/", Topic: "events", Intake: "inreply-intake", IntakeDeadLetters: "intake-dead",
@@ -145,21 +146,17 @@ func (o *office) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 
 // Accept, Close and Addr make the office a listener.
 func (o *office) Accept() (net.Conn, error) {
-	c, ok := <-o.incoming
-	if !ok {
+	select {
+	case c := <-o.incoming:
+		return c, nil
+	case <-o.closed:
 		return nil, net.ErrClosed
 	}
-	return c, nil
 }
 
-// Close ends Accept.
+// Close ends Accept. The server calls it once.
 func (o *office) Close() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.incoming != nil {
-		close(o.incoming)
-		o.incoming = nil
-	}
+	close(o.closed)
 	return nil
 }
 
