@@ -26,8 +26,8 @@ func TestManual(t *testing.T) {
 	}
 	settings := 0
 	for _, of := range []reflect.Type{reflect.TypeFor[processing.Config](), reflect.TypeFor[processing.Route](), reflect.TypeFor[processing.Policy]()} {
-		for i := range of.NumField() {
-			if key := of.Field(i).Tag.Get("yaml"); key != "-" && key != "routes" {
+		for field := range of.Fields() {
+			if key := field.Tag.Get("yaml"); key != "-" && key != "routes" {
 				settings++
 				named("the setting", key)
 			}
