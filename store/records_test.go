@@ -105,7 +105,7 @@ func TestWhereRecordsLie(t *testing.T) {
 		}
 	}
 	senders := map[string]bool{}
-	for o, err := range s.List(t.Context(), bucket, "") {
+	for o, err := range s.List(t.Context(), bucket, "", "") {
 		if err != nil {
 			t.Fatal(err)
 		}

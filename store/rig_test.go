@@ -132,7 +132,7 @@ func verbs(s *store.Store) map[string]func(ctx context.Context) error {
 			return err
 		},
 		"list": func(ctx context.Context) error {
-			for _, err := range s.List(ctx, bucket, "k") {
+			for _, err := range s.List(ctx, bucket, "k", "") {
 				if err != nil {
 					return err
 				}

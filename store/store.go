@@ -164,11 +164,11 @@ func (s *Store) Presign(ctx context.Context, bucket, key, versionID string, ttl 
 	return signed.URL, expires, nil
 }
 
-// List goes through the objects under a prefix, in the order of their keys. It
-// ends with the first error.
-func (s *Store) List(ctx context.Context, bucket, prefix string) iter.Seq2[Object, error] {
+// List goes through the objects under a prefix, in the order of their keys, and
+// begins behind the key after unless that is empty. It ends with the first error.
+func (s *Store) List(ctx context.Context, bucket, prefix, after string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
-		pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix})
+		pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix, StartAfter: optional(after)})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {

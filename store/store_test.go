@@ -198,7 +198,7 @@ func TestList(t *testing.T) {
 	}
 	put(t, c, "out/1", "x")
 	var keys []string
-	for o, err := range s.List(t.Context(), bucket, "in/") {
+	for o, err := range s.List(t.Context(), bucket, "in/", "") {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,10 +213,10 @@ func TestList(t *testing.T) {
 	if len(keys) != many {
 		t.Errorf("listed %d of %d", len(keys), many)
 	}
-	for range s.List(t.Context(), bucket, "in/") {
+	for range s.List(t.Context(), bucket, "in/", "") {
 		break // whoever has enough may stop
 	}
-	for o := range s.List(t.Context(), bucket, "nothing/") {
+	for o := range s.List(t.Context(), bucket, "nothing/", "") {
 		t.Errorf("listed %+v", o)
 	}
 }
@@ -231,7 +231,7 @@ func TestListEndsWithAnError(t *testing.T) {
 		return answer(200, `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken><Contents><Key>a</Key></Contents></ListBucketResult>`), nil
 	})))
 	var got []string
-	for o, err := range s.List(t.Context(), bucket, "") {
+	for o, err := range s.List(t.Context(), bucket, "", "") {
 		if err != nil {
 			if classOf(err).outage != "s3" {
 				t.Error(err)
