@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
@@ -128,12 +127,8 @@ func (r *Relay) passedOver(o event.Object) string {
 		return "one of our own records: no notification should cover their prefix"
 	case object:
 		return "" // The filters are for mails.
-	case !strings.HasPrefix(o.Key, r.config.Prefix):
-		return "its key does not begin with relay.prefix"
-	case !strings.HasSuffix(o.Key, r.config.Suffix):
-		return "its key does not end with relay.suffix"
 	}
-	return ""
+	return r.config.PassesOver(o.Key)
 }
 
 // publish publishes what all notices announce, in their order. A notice of which

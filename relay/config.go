@@ -45,6 +45,17 @@ func Defaults() Config {
 // Enabled reports whether inreply relays by itself, whichever way the notices come.
 func (c Config) Enabled() bool { return c.Queue != "" || c.Push.Enabled() }
 
+// PassesOver says why the filters pass over a key, or nothing. They are for mails.
+func (c Config) PassesOver(key string) (why string) {
+	switch {
+	case !strings.HasPrefix(key, c.Prefix):
+		return "its key does not begin with relay.prefix"
+	case !strings.HasSuffix(key, c.Suffix):
+		return "its key does not end with relay.suffix"
+	}
+	return ""
+}
+
 // Validate reports everything that is wrong with the settings, each by its key.
 func (c Config) Validate() error {
 	if !c.Enabled() {
