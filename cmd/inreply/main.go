@@ -7,6 +7,7 @@
 //	inreply --receive MAIL ...     the mails received by an emulator, as SES would
 //	inreply --explain mail.eml     what would happen to the mails, and why, without AWS
 //	inreply --redrive ...          dead letters back to where they failed
+//	inreply --rerun s3://BUCKET/...  stored mails announced again
 //	inreply --check                whether AWS is set up as the settings need it
 //
 // Here are flags, environment and signals, and nothing else: what happens is in
@@ -79,13 +80,14 @@ type flags struct {
 	receive     bool
 	explain     string
 	redrive     redriveFlags
+	rerun       rerunFlags
 	check       []string
 }
 
 func newCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 	var f flags
 	command := &cobra.Command{
-		Use:   "inreply [--local [MAIL...] | --explain MAIL... | --config FILE [--setup | --receive MAIL... | --redrive]]",
+		Use:   "inreply [--local [MAIL...] | --explain MAIL... | --config FILE [--setup | --receive MAIL... | --redrive | --rerun URL]]",
 		Short: "inreply answers e-mail with what your application says",
 		Example: `  inreply --local samples/sales-2026q3.eml    send a mail through AWS on this machine
   inreply --local                             serve on, with an SMTP address to mail to
@@ -120,6 +122,7 @@ func newCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 	set.StringVar(&f.explain, "explain", "", "tell of each MAIL (- is standard input) what would happen to it and why, without AWS; --explain=`call` asks application services too")
 	set.Lookup("explain").NoOptDefVal = explainOnly
 	f.redrive.register(set)
+	f.rerun.register(set)
 	return command
 }
 
@@ -136,14 +139,14 @@ func (a app) run(ctx context.Context, args []string) error {
 	if len(args) > 0 && !a.local && !a.receive && a.explain == "" {
 		return fmt.Errorf("%s: mails are only taken with --local, --explain or --receive", args[0])
 	}
-	if flag := a.redrive.alone(); flag != "" {
-		return fmt.Errorf("%s says nothing without --redrive", flag)
+	if err := a.again(); err != nil {
+		return err
 	}
 	switch {
 	case a.healthcheck:
 		return a.checkHealth(ctx)
-	case a.explain != "" && (a.local || a.setup || a.receive || a.redrive.wanted()):
-		return errors.New("--explain tells what would happen, and does nothing: leave --local, --setup, --receive and --redrive out")
+	case a.explain != "" && (a.local || a.setup || a.receive || a.redrive.wanted() || a.rerun.wanted()):
+		return errors.New("--explain tells what would happen, and does nothing: leave --local, --setup, --receive, --redrive and --rerun out")
 	case a.explain != "":
 		return a.explainMails(ctx, args)
 	case a.local && (a.setup || a.receive):
@@ -152,6 +155,8 @@ func (a app) run(ctx context.Context, args []string) error {
 		return errors.New("--check needs --config without --local: a --local is set up by itself")
 	case a.local && a.redrive.wanted():
 		return errors.New("--redrive needs --config: a --local that starts now has no dead letters")
+	case a.local && a.rerun.wanted():
+		return errors.New("--rerun needs --config: a --local that starts now has no stored mails")
 	case a.local && len(args) > 0:
 		return a.localMails(ctx, args)
 	case a.local:
@@ -166,6 +171,8 @@ func (a app) run(ctx context.Context, args []string) error {
 		return a.runCheck(ctx)
 	case a.redrive.wanted():
 		return a.runRedrive(ctx)
+	case a.rerun.wanted():
+		return a.runRerun(ctx)
 	}
 	return a.daemon(ctx)
 }

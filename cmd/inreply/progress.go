@@ -11,8 +11,9 @@ import (
 	"inreply"
 )
 
-// progress shows how a redrive goes: on a terminal by one line that changes, and
-// elsewhere by a line for each letter, and one now and then while none moves.
+// progress shows how a redrive or a rerun goes: on a terminal by one line that
+// changes, and elsewhere by a line for each letter or object, and one now and then
+// while none moves.
 type progress struct {
 	out      io.Writer
 	terminal bool
@@ -69,8 +70,28 @@ func printable(s string) string {
 	return s
 }
 
-// progress shows how far it is.
+// progress shows how far a redrive is.
 func (p *progress) progress(s inreply.RedriveSummary) {
+	p.draw(func() string {
+		line := fmt.Sprintf("%d of about %d dead letters seen, %d match, %d moved", s.Seen, s.Before, s.Matched, s.Moved)
+		line += p.speed(s.Moved)
+		if s.Left > 0 {
+			line += fmt.Sprintf(", %d stay", s.Left)
+		}
+		return line
+	})
+}
+
+// speed is how many a second, once there are some.
+func (p *progress) speed(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%.0f/s)", float64(n)/max(time.Since(p.began).Seconds(), 0.001))
+}
+
+// draw shows a line that says how far it is, unless one was shown a moment ago.
+func (p *progress) draw(line func() string) {
 	now := time.Now()
 	pause := written
 	if p.terminal {
@@ -80,18 +101,11 @@ func (p *progress) progress(s inreply.RedriveSummary) {
 		return
 	}
 	p.shown = now
-	line := fmt.Sprintf("%d of about %d dead letters seen, %d match, %d moved", s.Seen, s.Before, s.Matched, s.Moved)
-	if s.Moved > 0 {
-		line += fmt.Sprintf(" (%.0f/s)", float64(s.Moved)/max(now.Sub(p.began).Seconds(), 0.001))
-	}
-	if s.Left > 0 {
-		line += fmt.Sprintf(", %d stay", s.Left)
-	}
 	if !p.terminal {
-		fmt.Fprintln(p.out, line)
+		fmt.Fprintln(p.out, line())
 		return
 	}
-	fmt.Fprintf(p.out, "\r\x1b[K%s", line)
+	fmt.Fprintf(p.out, "\r\x1b[K%s", line())
 	p.drawn = true
 }
 

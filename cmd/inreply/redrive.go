@@ -27,20 +27,19 @@ type redriveFlags struct {
 func (f *redriveFlags) register(set *pflag.FlagSet) {
 	set.BoolVar(&f.on, "redrive", false, "move dead letters back to the queue that they failed in")
 	set.BoolVar(&f.intake, "redrive-intake", false, "the same with those of the relay's intake")
-	set.BoolVar(&f.dryRun, "dry-run", false, "with --redrive: only list what would move, and why it is dead")
-	set.StringArrayVar(&f.match, "match", nil, "with --redrive: only those with this `KEY=VALUE`: reason, from or route (a regular expression), older or newer (dead for longer or less than 2h30m); may be repeated")
-	set.IntVar(&f.max, "max", 0, "with --redrive: move at most `N` (0: all)")
-	set.Float64Var(&f.rate, "rate", 0, "with --redrive: move at most `N` a second (0: as fast as it goes)")
+	set.BoolVar(&f.dryRun, "dry-run", false, "with --redrive: only list what would move, and why it is dead; with --rerun: what would be announced")
+	set.StringArrayVar(&f.match, "match", nil, "with --redrive: only those with this `KEY=VALUE`: reason, from or route (a regular expression), older or newer (dead for longer or less than 2h30m); may be repeated. With --rerun: key=REGEXP")
+	set.IntVar(&f.max, "max", 0, "with --redrive or --rerun: move or announce at most `N` (0: all)")
+	set.Float64Var(&f.rate, "rate", 0, "with --redrive or --rerun: move or announce at most `N` a second (0: as fast as it goes)")
 }
 
 // wanted reports whether a redrive is asked for.
 func (f redriveFlags) wanted() bool { return f.on || f.intake }
 
-// alone names a flag that was given and needs --redrive, which was not: a daemon
-// must not start because somebody has forgotten it.
-func (f redriveFlags) alone() string {
+// given names a flag that says nothing without --redrive or --rerun, if there is
+// one: a daemon must not start because somebody has forgotten these.
+func (f redriveFlags) given() string {
 	switch {
-	case f.wanted():
 	case f.dryRun:
 		return "--dry-run"
 	case len(f.match) > 0:
