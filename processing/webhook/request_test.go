@@ -119,7 +119,7 @@ func TestFilesInlineAndByLink(t *testing.T) {
 					t.Fatal(err)
 				}
 				written := 0
-				for o, err := range r.s3.List(t.Context(), "mails", "inreply/records/parts/") {
+				for o, err := range r.s3.List(t.Context(), "mails", "inreply/records/parts/", "") {
 					if err != nil || !r.records.Owns("mails", o.Key) {
 						t.Errorf("%s %v", o.Key, err)
 					}
