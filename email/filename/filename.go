@@ -21,12 +21,12 @@ func Safe(name, mediaType string, number int) string {
 	name = path.Base(strings.ReplaceAll(strings.ToValidUTF8(name, "_"), `\`, "/"))
 	name = strings.Map(safe, name)
 	name = strings.TrimLeft(strings.Trim(strings.Join(strings.Fields(name), " "), " ."), "-~ .")
+	if device(name) {
+		name = "_" + name
+	}
 	name = shortened(name)
 	if strings.Trim(name, "_ .-") == "" {
 		return fmt.Sprintf("part-%d%s", number, Extension(mediaType))
-	}
-	if device(name) {
-		return "_" + name
 	}
 	return name
 }
