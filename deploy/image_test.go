@@ -58,7 +58,7 @@ func TestImageStopsCleanly(t *testing.T) {
 	if sent+visible != mails {
 		t.Errorf("of %d mails %d are answered and %d wait", mails, sent, visible)
 	}
-	if answered := strings.Count(first.log(), `"outcome":"answered"`); answered != sent {
+	if answered := strings.Count(first.log(), `"msg":"answered"`); answered != sent {
 		t.Errorf("%d mails were answered, %d log lines say so", sent, answered)
 	}
 
