@@ -134,7 +134,7 @@ func (r *Response) check() error {
 		if r.Reply == nil {
 			return &broken{"reply", "it is not there, and the action is reply"}
 		}
-		if strings.TrimSpace(r.Reply.Text+r.Reply.HTML+r.Reply.Template) == "" {
+		if r.Reply.blank() {
 			return &broken{"reply", "there is neither text nor html nor template"}
 		}
 	case ActionNone, ActionReject, ActionDefer:
@@ -150,6 +150,12 @@ func (r *Response) check() error {
 		return nil
 	}
 	return r.Reply.check()
+}
+
+// blank reports whether there is nothing to say. Encoders that know no null write such
+// a reply where there is none.
+func (r *Reply) blank() bool {
+	return strings.TrimSpace(r.Text+r.HTML+r.Template) == ""
 }
 
 func (r *Reply) check() error {
@@ -242,7 +248,7 @@ func (w *Webhook) reply(ctx context.Context, m *email.Message, text []byte) (*em
 		return nil, w.putOff(ctx, m.ID, a)
 	case isObject(m):
 		return nil, nil //nolint:nilnil // nobody is to be answered
-	case r.Action == ActionReject && r.Reply == nil:
+	case r.Action == ActionReject && (r.Reply == nil || r.Reply.blank()):
 		return w.refuse(ctx, m)
 	}
 	reply, err := r.Reply.to(m)

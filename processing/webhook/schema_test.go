@@ -156,6 +156,8 @@ func answers() []struct {
 		{`{"action":"defer","retry_after_s":99999999}`, false},
 		{`{"action":"reject"}`, true},
 		{`{"action":"reject","reply":{"text":"no"}}`, true},
+		{`{"action":"reject","reply":{"subject":"","text":"","html":"","template":"","data":null,"attachments":null,"headers":null}}`, true},
+		{`{"action":"none","reply":{}}`, true},
 		{`{"action":"reply","reply":{"text":"yes","more":1},"more":[]}`, true},
 		{`{"action":"reply","reply":{"html":"<p>"}}`, true},
 		{`{"action":"reply","reply":{"template":"a","data":[1,{"b":null}]}}`, true},

@@ -28,6 +28,7 @@ func TestWhatAServiceSays(t *testing.T) {
 		{"none", says(200, `{"action":"none"}`), "none", ""},
 		{"none with a reply", says(200, `{"action":"none","reply":{"text":"x"}}`), "none", ""},
 		{"reject", says(200, `{"action":"reject"}`), "none", "No."},
+		{"reject, and an empty reply", says(200, `{"action":"reject","reply":{"subject":"","text":" "}}`), "none", "No."},
 		{"reject in its own words", says(200, `{"action":"reject","reply":{"text":"Not for us."}}`), "none", "Not for us."},
 		{"defer", says(200, `{"action":"defer","retry_after_s":90}`), "after 1m30s", "it defers the mail"},
 		{"defer, not saying when", says(200, `{"action":"defer"}`), "after 15s", "it defers the mail"},
