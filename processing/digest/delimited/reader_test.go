@@ -16,7 +16,7 @@ func FuzzReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		c := csv.NewReader(strings.NewReader(text))
 		c.LazyQuotes, c.FieldsPerRecord = true, -1
-		r := newReader(strings.NewReader(text), ',', '\n', 1000)
+		r := newReader(strings.NewReader(text), ',', '\n', len(text)+1)
 		for row := 1; ; row++ {
 			want, err := c.Read()
 			if err == io.EOF {
@@ -30,6 +30,9 @@ func FuzzReader(f *testing.F) {
 			}
 			if !r.next() {
 				t.Fatalf("row %d is missing: %q", row, want)
+			}
+			if r.faults.Cut > 0 {
+				return // encoding/csv has no bound
 			}
 			if r.faults.Unclosed > 0 {
 				return // how such a file ends is nobody's rule

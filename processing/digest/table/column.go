@@ -26,8 +26,9 @@ type column struct {
 	distinct distinct
 	tally    *tally // nil while all is in counts
 
-	memory *memory
-	style  style // the table's; once it was reported, its own
+	pending pending // cells that are in none of these yet
+	memory  *memory
+	style   style // the table's; once it was reported, its own
 }
 
 // memory is what a table may still spend, in octets. A column that finds nothing
@@ -47,6 +48,10 @@ func newColumn(name string, seed maphash.Seed, m *memory, s style) *column {
 	return &column{name: name, seed: seed, counts: newCounts(seed), memory: m, style: s}
 }
 
+// fewDistinct is how many distinct values are counted as they come: their counts stay
+// in the processor's cache.
+const fewDistinct = 512
+
 func (c *column) add(cell []byte) {
 	if isMissing(cell) {
 		c.missing++
@@ -54,6 +59,45 @@ func (c *column) add(cell []byte) {
 	}
 	c.values++
 	hash := maphash.Bytes(c.seed, cell)
+	if c.counts != nil && c.counts.len() < fewDistinct {
+		c.count(hash, cell)
+		return
+	}
+	if c.pending.add(hash, cell) {
+		c.flush()
+	}
+}
+
+// flush counts the cells that wait.
+func (c *column) flush() {
+	p := &c.pending
+	done := 0
+	if c.counts != nil {
+		p.found = c.counts.find(p.hashes, p.found)
+	}
+	for ; done < len(p.hashes) && c.counts != nil; done++ {
+		if !c.counts.addAt(p.found[done]) {
+			c.count(p.hashes[done], p.cell(done))
+		}
+	}
+	c.tallyAll(done)
+	p.clear()
+}
+
+// tallyAll tallies the cells that wait, from the first one on.
+func (c *column) tallyAll(first int) {
+	p := &c.pending
+	for i := first; i < len(p.hashes); i++ {
+		c.frequent.add(p.hashes[i], p.cell(i))
+	}
+	c.distinct.addAll(p.hashes[first:], c.memory)
+	for i := first; i < len(p.hashes); i++ {
+		c.tally.add(p.cell(i), 1)
+	}
+}
+
+// count counts one cell.
+func (c *column) count(hash uint64, cell []byte) {
 	if c.counts != nil && (c.counts.add(hash, cell) || c.grow() && c.counts.add(hash, cell)) {
 		if c.counts.len() > mostDistinct {
 			c.leave()
@@ -122,6 +166,7 @@ func (c *column) leave() {
 
 // survey is what the values of the column say of how they are to be read.
 func (c *column) survey() survey {
+	c.flush()
 	if c.counts == nil {
 		return survey{}
 	}
@@ -138,6 +183,7 @@ func (c *column) surveyOf(all *counts) survey {
 
 // report says it all. Style is how its values are read where they do not say.
 func (c *column) report(s style) report.Column {
+	c.flush()
 	r := report.Column{Name: c.name, Values: c.values, Missing: c.missing, Top: []report.Value{}}
 	t := c.tally
 	switch {
@@ -190,7 +236,8 @@ func withoutZeros(value string) string {
 type distinct struct {
 	slots []uint64
 	count int
-	more  bool // there are more, and nobody counts them any more
+	more  bool   // there are more, and nobody counts them any more
+	seen  uint64 // means nothing: the compiler leaves out no look that is kept
 }
 
 func (d *distinct) begin(all *counts, m *memory) {
@@ -243,6 +290,21 @@ func (d *distinct) put(hash uint64) bool {
 	}
 	d.slots[at] = hash
 	return true
+}
+
+// addAll adds hashes. Before, it looks at where they belong, so that memory answers for
+// many at once.
+func (d *distinct) addAll(hashes []uint64, m *memory) {
+	if d.more || len(hashes) == 0 {
+		return
+	}
+	mask := uint64(len(d.slots)) - 1
+	for _, hash := range hashes {
+		d.seen += d.slots[hash&mask]
+	}
+	for _, hash := range hashes {
+		d.add(hash, m)
+	}
 }
 
 func (d *distinct) add(hash uint64, m *memory) {

@@ -68,6 +68,33 @@ func (c *counts) add(hash uint64, value []byte) bool {
 	return true
 }
 
+// find finds the entries of hashes as far as they are in the first slot where they
+// may be; 0 are the others. Nothing here waits for what comes before it.
+func (c *counts) find(hashes []uint64, found []uint32) []uint32 {
+	found = found[:0]
+	mask := uint64(len(c.slots)) - 1
+	for _, hash := range hashes {
+		found = append(found, c.slots[hash&mask])
+	}
+	for i, number := range found {
+		if c.entries[max(number, 1)-1].hash != hashes[i] {
+			number = 0
+		}
+		found[i] = number
+	}
+	return found
+}
+
+// addAt counts a value whose entry was found; false if it was not.
+func (c *counts) addAt(found uint32) bool {
+	if found == 0 {
+		return false
+	}
+	e := &c.entries[found-1]
+	e.times = plus(e.times, 1)
+	return true
+}
+
 func (c *counts) put(at, hash uint64, times uint32, text []byte) {
 	c.texts = append(c.texts, text...)
 	c.entries = append(c.entries, entry{hash, times, uint32(len(c.texts))}) //nolint:gosec // the memory of a table is bounded far below

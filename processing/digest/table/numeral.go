@@ -3,6 +3,7 @@ package table
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 	"unicode"
 	"unicode/utf8"
@@ -35,7 +36,7 @@ type numeral struct {
 // numeralOf reads a number. A leading zero makes a code of digits (a postcode, a
 // part number), not a number.
 func numeralOf(cell []byte) (n numeral, code, ok bool) {
-	if len(cell) == 0 || len(cell) > longestNumeral {
+	if len(cell) > longestNumeral || !slices.ContainsFunc(cell, isDigit) {
 		return n, false, false
 	}
 	digits, unit, ok := withoutUnit(cell)

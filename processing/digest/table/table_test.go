@@ -3,8 +3,10 @@ package table
 import (
 	"hash/maphash"
 	"math/big"
+	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -87,6 +89,53 @@ func TestMoreDistinctValuesThanAreCounted(t *testing.T) {
 	}
 	if len(r.Top) == 0 || r.Top[0].Value != "7" || !r.Top[0].Least || r.Top[0].Times > 50_001 || r.Top[0].Times < 49_000 {
 		t.Errorf("%+v", r.Top)
+	}
+}
+
+// Columns that count their cells many at a time say what a plain count of them says.
+func TestManyValuesAgainstAPlainCount(t *testing.T) {
+	const rows = 40_000
+	m := newMemory(3)
+	seed := maphash.MakeSeed()
+	r := rand.New(rand.NewPCG(1, 2))
+	var columns []*column
+	var plain []map[string]int
+	var sums []int
+	distinct := []int{700, 5_000, 100_000}
+	for range distinct {
+		columns = append(columns, newColumn("n", seed, m, style{}))
+		plain = append(plain, map[string]int{})
+		sums = append(sums, 0)
+	}
+	for range rows {
+		for i, n := range distinct {
+			value := r.IntN(n)
+			if r.IntN(3) == 0 {
+				value = r.IntN(15) * r.IntN(15) // some come often
+			}
+			text := strconv.Itoa(value)
+			if value%1000 == 999 {
+				text += strings.Repeat(" ", 30) + strings.Repeat("x", 2*value%6000) // long, and told apart behind what is kept
+			} else {
+				sums[i] += value
+			}
+			columns[i].add([]byte(text))
+			plain[i][text]++
+		}
+	}
+	for i, c := range columns {
+		got := c.report(style{})
+		if got.Distinct != len(plain[i]) || got.More || got.Values != rows || got.Numbers.Total.String() != strconv.Itoa(sums[i]) {
+			t.Errorf("column %d: %d distinct and a total of %s, want %d and %d", i, got.Distinct, got.Numbers.Total, len(plain[i]), sums[i])
+		}
+		if len(got.Top) != mostTop {
+			t.Errorf("column %d: %+v", i, got.Top)
+		}
+		for _, top := range got.Top {
+			if top.Times != plain[i][top.Value] || top.Least {
+				t.Errorf("column %d: %+v, want %d", i, top, plain[i][top.Value])
+			}
+		}
 	}
 }
 
