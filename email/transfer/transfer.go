@@ -118,9 +118,15 @@ func (r *quotedReader) Read(p []byte) (int, error) {
 		}
 		switch c := r.src[0]; c {
 		case '=':
-			value, size, is := escaped(r.src)
+			m, size := escapes(p[n:], r.src)
+			if size > 0 {
+				n, r.src = n+m, r.src[size:]
+				continue
+			}
+			var is bool
+			size, is = equals(r.src)
 			if is {
-				p[n] = value
+				p[n] = '='
 				n++
 			}
 			r.src = r.src[size:]
@@ -140,9 +146,20 @@ func (r *quotedReader) Read(p []byte) (int, error) {
 // look: an equals sign, or white space that may end a line. It looks a short way
 // ahead only, so that a text of nothing else is not read again and again.
 func special(src []byte) int {
-	const ahead = 256
+	const ahead, near = 256, 24
 	src = src[:min(len(src), ahead)]
-	for at := 0; at < len(src); {
+	at := 0
+	for ; at < near && at+1 < len(src); at++ {
+		switch src[at] {
+		case '=':
+			return at
+		case ' ', '\t':
+			if next := src[at+1]; next == ' ' || next == '\t' || next == '\r' || next == '\n' {
+				return at
+			}
+		}
+	}
+	for at < len(src) {
 		line := src[at:]
 		if n := bytes.IndexByte(line, '\n'); n >= 0 {
 			line = line[:n+1]
@@ -195,40 +212,35 @@ func endsLine(src []byte) bool {
 	return len(src) == 0 || src[0] == '\n' || src[0] == '\r' && (len(src) == 1 || src[1] == '\n')
 }
 
-// escaped reads what an equals sign introduces: an octet, or the end of a line
-// that goes on. It takes size octets of src.
-func escaped(src []byte) (value byte, size int, is bool) {
-	if len(src) >= 3 {
-		high, low := hex(src[1]), hex(src[2])
-		if high < 16 && low < 16 {
-			return high<<4 | low, 3, true
+// escapes decodes octets that are escaped side by side.
+func escapes(p, src []byte) (n, size int) {
+	for len(src)-size >= 3 && src[size] == '=' && n < len(p) {
+		high, low := hexDigits[src[size+1]], hexDigits[src[size+2]]
+		if high|low > 15 {
+			break
 		}
+		p[n] = high<<4 | low
+		n, size = n+1, size+3
 	}
+	return n, size
+}
+
+// equals reads an equals sign that introduces no octet: it is at the end of a line
+// that goes on, or stands for itself. It takes size octets of src.
+func equals(src []byte) (size int, is bool) {
 	i := 1
 	for i < len(src) && i < 100 && (src[i] == ' ' || src[i] == '\t') {
 		i++
 	}
 	switch {
 	case i == len(src):
-		return 0, i, false
+		return i, false
 	case src[i] == '\n':
-		return 0, i + 1, false
+		return i + 1, false
 	case src[i] == '\r' && i+1 < len(src) && src[i+1] == '\n':
-		return 0, i + 2, false
+		return i + 2, false
 	}
-	return '=', 1, true
-}
-
-func hex(c byte) byte {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0'
-	case c >= 'A' && c <= 'F':
-		return c - 'A' + 10
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10
-	}
-	return 16
+	return 1, true
 }
 
 // pad is the entry of the equals sign in digits; what is no digit has 0xff.
@@ -245,3 +257,11 @@ const digits = no16 + no16 + // controls
 	no16 + no16 + no16 + no16 + no16 + no16 + no16 + no16
 
 const no16 = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+
+// hexDigits has the value of each hexadecimal digit.
+const hexDigits = no16 + no16 + no16 +
+	"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\xff\xff\xff\xff\xff\xff" + // 0 to 9
+	"\xff\x0a\x0b\x0c\x0d\x0e\x0f\xff\xff\xff\xff\xff\xff\xff\xff\xff" + // A to F
+	no16 +
+	"\xff\x0a\x0b\x0c\x0d\x0e\x0f\xff\xff\xff\xff\xff\xff\xff\xff\xff" + // a to f
+	no16 + no16 + no16 + no16 + no16 + no16 + no16 + no16 + no16
