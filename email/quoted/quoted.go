@@ -16,32 +16,38 @@ package quoted
 import (
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The lines that introduce what is quoted. Each ends in a colon, so that most
 // lines need not be looked at.
 var (
 	wrote = regexp.MustCompile(`(?i)^(` +
-		`on\s.{4,}\swrote\s?:|at\s.{4,}\swrote\s?:|.{2,}<[^<>\s]+@[^<>\s]+>\swrote\s?:|` + // English
-		`am\s.{4,}\sschrieb(\s.*)?:|.{4,}\sschrieb\s(am|um)\s.*:|` + // German
+		`on\s.{4,}[\s>]wrote\s?:|at\s.{4,}\swrote\s?:|.{2,}<[^<>\s]+@[^<>\s]+>\s?wrote\s?:|.*\d\d?[:.]\d\d.*\swrote\s?:|` + // English
+		`am\s.{4,}\sschrieb(\s.*)?:|.{4,}\sschrieb\s(am|um)\s.*:|am\s.{4,}\shat\s.*geschrieben\s?:|` + // German
 		`le\s.{4,}\sa\sécrit\s?:|` + // French
 		`el\s.{4,}\sescribi(ó|o)\s?:|` + // Spanish
-		`(em|no\sdia|a)\s.{4,}\sescreveu\s?:|` + // Portuguese
+		`(em|no\sdia|a|às)\s.{4,}\sescreveu\s?:|.{4,}\sescreveu\s\(.*\d.*\)\s?:|` + // Portuguese
 		`(il|in\sdata)\s.{4,}\sha\sscritto\s?:|` + // Italian
 		`op\s.{4,}\s(schreef|heeft)(\s.*)?:|` + // Dutch
 		`.*\d.*(のメール|は書きました|が書きました|さんは次のように書きました|：|:)\s?[:：]|` +
 		`\d{4}年\d{1,2}月\d{1,2}日.*[:：]|` + // Japanese, and Chinese dates
 		`.{4,}(写道|寫道)\s?[:：]|` + // Chinese
-		`.*\d.*<[^<>\s]+@[^<>\s]+>\s?[:：]` + // a date and a mailbox, in any language
+		`.*\d.*<\s?[^<>\s]+@[^<>\s]+>\s?[:：]|` + // a date and a mailbox, in any language
+		`.*\d\d?[:.]\d\d.*<\s?[^<>\s]+@[^<>\s]+>(\s[^\s:：]{1,20}){1,2}\s?[:：]` + // a time, a mailbox, and a verb
 		`)$`)
 
+	// A name and a verb, which introduce something only if it has quotation marks.
+	named = regexp.MustCompile(`(?i)^\S.{1,60}\s(wrote|writes|schrieb|schreibt|a\sécrit|escribió|escreveu|ha\sscritto|schreef)\s?:$`)
+
 	// What a line begins with that is the first of an introduction for sure.
-	begins = regexp.MustCompile(`(?i)^(on|am|le|el|em|no dia|il|in data|op)\s`)
+	begins = regexp.MustCompile(`(?i)^(on|am|le|el|em|no dia|às|il|in data|op)\s`)
 
 	original = regexp.MustCompile(`(?i)^-{2,}\s*(` +
 		`original message|original appointment|reply message|ursprüngliche (nachricht|mail)|original-?nachricht|` +
 		`message (d'|d’)origine|message original|mensaje original|mensagem original|messaggio originale|` +
-		`oorspronkelijk bericht|元のメッセージ|オリジナルメッセージ|原始邮件|原始郵件|原邮件|回复的原邮件` +
+		`oorspronkelijk bericht|元のメッセージ|オリジナルメッセージ|原始邮件|原始郵件|原始信息|原始訊息|原邮件|回复的原邮件|on\s.{4,}\swrote` +
 		`)\s*-{2,}$`)
 
 	forwarded = regexp.MustCompile(`(?i)^(-{2,}\s*(` +
@@ -53,19 +59,19 @@ var (
 	from = regexp.MustCompile(`(?i)^[*\s]*(from|von|de|da|van|差出人|送信者|发件人|發件人|寄件者|寄件人)[*\s]*[:：][*\s]*\S`)
 
 	label = regexp.MustCompile(`(?i)^[*\s]*(` +
-		`sent|date|to|cc|subject|gesendet|datum|an|betreff|envoyé|à|objet|enviado|enviado el|fecha|para|asunto|enviada em|enviado em|data|assunto|` +
-		`inviato|a|oggetto|verzonden|aan|onderwerp|送信日時|日時|宛先|件名|发送时间|發送時間|日期|收件人|收件者|抄送|副本|主题|主題|主旨|寄件日期` +
+		`sent|date|to|cc|subject|gesendet|datum|an|kopie|betreff|envoyé(\sle)?|à|copie\sà|objet|sujet|enviado(\sel|\sem)?|fecha|para|asunto|enviada(\sem)?|data|assunto|` +
+		`inviato|a|oggetto|verzonden|aan|onderwerp|送信日時|日時|日付|宛先|件名|发送时间|發送時間|发送日期|日期|收件人|收件者|抄送|副本|主题|主題|主旨|寄件日期` +
 		`)[*\s]*[:：]`)
 
 	device = regexp.MustCompile(`(?i)^(` +
-		`(sent|get) (from|via|with|using) (my |the )?\S.{1,40}|get outlook for .{2,20}|sent from outlook.*|` +
-		`von meinem .{2,30} gesendet|gesendet (von|mit) .{2,40}|outlook für .{2,20} beziehen|holen sie sich outlook für .{2,20}|` +
-		`envoyé (de|depuis) (mon|ma|l’|l') ?.{2,30}|obtenir outlook pour .{2,20}|télécharger outlook pour .{2,20}|` +
-		`enviado (desde|do|de|del) (mi|meu|minha) .{2,30}|obtener outlook para .{2,20}|obter o outlook para .{2,20}|` +
-		`inviato (da|dal) (mio )?.{2,30}|ottieni outlook per .{2,20}|scarica outlook per .{2,20}|` +
-		`verzonden (vanaf|met|via) (mijn )?.{2,30}|verstuurd vanaf (mijn )?.{2,30}|outlook voor .{2,20} downloaden|` +
-		`.{0,20}(iphone|ipad|android)\s?から送信|发自我的.{1,20}|從我的.{1,20}傳送|发自.{1,20}(iphone|ipad|手机)|获取 ?outlook.*` +
-		`)[.。]?(\s*<?\(?https?://\S+)?$`)
+		`sent (from|via|with|using) (my |the )?[^\s,;][^,;]{1,40}|get outlook for .{2,20}|` +
+		`(diese nachricht wurde )?von meine[mr](/meiner)? .{2,60} gesendet|gesendet (von|mit) .{2,40}|outlook für .{2,20} beziehen|holen sie sich outlook für .{2,20}|` +
+		`envoyé (de|depuis|avec|à partir de?) (mon|ma|l’|l'|la)? ?.{2,40}|(obtenir|obtenez|télécharger|téléchargez) outlook pour .{2,20}|` +
+		`enviad[oa] (desde|do|de|del|a partir do|pelo) (mi|meu|minha)? ?.{2,40}|obtener outlook para .{2,20}|obter o outlook para .{2,20}|` +
+		`inviato (da|dal|con) (mio )?.{2,40}|(ottieni|scarica) outlook per .{2,20}|` +
+		`(verzonden|verstuurd) (vanaf|met|via|vanuit|van) (mijn )?.{2,40}|(outlook voor .{2,20} (downloaden|ophalen)|download outlook voor .{2,20})|` +
+		`.{1,30}から送信(されました)?|.{0,10}outlook.{0,20}を入手(する)?|发自.{1,20}|從我的.{1,20}傳送|(傳送|发送|寄)自.{1,20}|从.{2,20}发送|(获取|取得) ?.{0,6}outlook.*` +
+		`)[.。]?(\s*[<\[(]?\(?https?://\S+)?$`)
 )
 
 // longestLine is how long a line may be that introduces something.
@@ -97,9 +103,9 @@ const mostLooks = 2000
 // step looks at one line. It reports whether there is anything to keep behind it.
 func (p *passage) step() bool {
 	line := strings.TrimRight(p.lines[p.at], " \t\r")
-	bare := strings.TrimSpace(line)
+	bare := strings.TrimSpace(strings.ReplaceAll(line, "\u00a0", " "))
 	switch {
-	case strings.HasPrefix(bare, ">"):
+	case strings.HasPrefix(bare, ">"), p.wrapped(bare):
 		p.at++
 		return true
 	case line == "--" || bare == "-- ":
@@ -109,21 +115,42 @@ func (p *passage) step() bool {
 		p.kept = append(p.kept, p.lines[p.at:]...)
 		p.at = len(p.lines)
 		return false
-	case strings.HasPrefix(bare, "-") && original.MatchString(bare):
+	case strings.HasPrefix(bare, "-") && original.MatchString(bare), p.ofList(bare):
+		p.dropRule()
 		return false
-	case from.MatchString(bare) && p.repeatsHeader():
+	case (from.MatchString(bare) || p.ruled() && label.MatchString(bare)) && p.repeatsHeader():
 		p.dropRule()
 		return false
 	case endsInColon(bare):
-		if n := p.introduction(bare); n > 0 {
+		n := p.introduction(bare)
+		if n == 0 && named.MatchString(bare) && p.marked(p.at+1) {
+			n = 1
+		}
+		if n > 0 {
 			p.kept = p.kept[:len(p.kept)-(n-1)]
 			p.at++
-			return p.quotedByMark()
+			return p.marked(p.at)
 		}
 	}
 	p.kept = append(p.kept, line)
 	p.at++
 	return true
+}
+
+// ofList reports whether a line is the rule above what a mailing list puts under
+// each mail.
+func (p *passage) ofList(bare string) bool {
+	return len(bare) >= 40 && strings.Trim(bare, "_") == "" && p.at+1 < len(p.lines) && strings.HasSuffix(strings.TrimSpace(p.lines[p.at+1]), "mailing list")
+}
+
+// wrapped reports whether a line is the end of the quoted one above, which became
+// too long with its mark and was broken on the way.
+func (p *passage) wrapped(bare string) bool {
+	if p.at == 0 || p.at+1 >= len(p.lines) || len(p.lines[p.at-1]) < 60 || len(bare) > 60 {
+		return false
+	}
+	first, _ := utf8.DecodeRuneInString(bare)
+	return unicode.IsLower(first) && strings.HasPrefix(p.lines[p.at-1], ">") && strings.HasPrefix(p.lines[p.at+1], ">")
 }
 
 // signature passes over a signature (RFC 3676, section 4.3). It goes on to the
@@ -146,10 +173,12 @@ func endsInColon(line string) bool {
 func (p *passage) introduction(last string) int {
 	p.looks++
 	joined, found := last, 0
+	nameless := false // it begins with a mailbox: whose, stands above
 	for n := 1; len(joined) <= longestLine; n++ {
-		if (found == 0 || begins.MatchString(joined)) && wrote.MatchString(joined) {
+		if (found == 0 || nameless || begins.MatchString(joined)) && wrote.MatchString(joined) {
 			found = n
 		}
+		nameless = strings.HasPrefix(joined, "<")
 		above := len(p.kept) - n
 		if n == 3 || above < 0 {
 			break
@@ -163,10 +192,10 @@ func (p *passage) introduction(last string) int {
 	return found
 }
 
-// quotedByMark reports whether the next line that is not empty has a quotation
-// mark. If it has none, everything below is quoted.
-func (p *passage) quotedByMark() bool {
-	for i := p.at; i < len(p.lines); i++ {
+// marked reports whether the next line that is not empty, from one on, has a
+// quotation mark. If there is none below an introduction, everything is quoted.
+func (p *passage) marked(from int) bool {
+	for i := from; i < len(p.lines); i++ {
 		if bare := strings.TrimSpace(p.lines[i]); bare != "" {
 			return strings.HasPrefix(bare, ">")
 		}
@@ -185,6 +214,16 @@ func (p *passage) repeatsHeader() bool {
 		}
 	}
 	return fields >= 2
+}
+
+// ruled reports whether the line above is a rule: below one, a header may begin
+// with its date.
+func (p *passage) ruled() bool {
+	last := ""
+	if len(p.kept) > 0 {
+		last = strings.TrimSpace(p.kept[len(p.kept)-1])
+	}
+	return len(last) >= 3 && strings.Trim(last, "_-*=") == ""
 }
 
 // dropRule takes off the line that some programs draw above a quoted header.
