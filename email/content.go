@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"strings"
+	"unicode"
 
 	"inreply/email/charset"
 	"inreply/email/guard"
@@ -16,14 +17,24 @@ type content struct {
 	raw     []byte
 	parts   []guard.Part
 	message *Message
-	leaves  []leaf // what the parts are, by the index of the part
+
+	charsets *charset.Decoders
+
+	leaves []leaf // what the parts are, by the index of the part
 
 	guesses   int // texts so far whose charset was not as declared
 	converted int // octets of HTML so far that were made into text
 
-	texts []string // in their order, from text/plain and from HTML that stands alone
-	htmls []string
-	names names
+	bodies []bodyText // in their order
+	names  names
+}
+
+// bodyText is a text of the mail itself, not decoded yet.
+type bodyText struct {
+	text charset.Text
+	html bool
+	also bool   // the same stands in another part as plain text
+	made string // what was made of HTML
 }
 
 func (c *content) read() {
@@ -45,10 +56,10 @@ func (c *content) read() {
 			continue
 		}
 		first = false
-		c.body(part, l, plain[i])
+		c.bodies = append(c.bodies, bodyText{text: c.open(part, l.charset), html: l.mediaType == "text/html", also: plain[i]})
 	}
-	c.message.Text = joined(c.texts)
-	c.message.HTML = strings.Join(c.htmls, "\n")
+	c.message.HTML = c.html()
+	c.message.Text = c.plain()
 }
 
 // describe reads what each part is.
@@ -62,18 +73,82 @@ func (c *content) describe() {
 	}
 }
 
-// body takes a text of the mail. Plain says that the same stands in another part
-// as plain text.
-func (c *content) body(part guard.Part, l leaf, plain bool) {
-	text := c.text(part, l.charset)
-	if l.mediaType == "text/plain" {
-		c.texts = append(c.texts, text)
-		return
+// html decodes the HTML of the mail, and makes text of what does not stand there as
+// text too. All of it takes one copy, for it is known before how large it is.
+func (c *content) html() string {
+	var w lineWriter
+	size := 0
+	for _, b := range c.bodies {
+		if b.html {
+			size += b.text.Size() + len("\n")
+		}
 	}
-	c.htmls = append(c.htmls, text)
-	if !plain {
-		c.texts = append(c.texts, c.fromHTML(text))
+	w.text.Grow(size)
+	first := true
+	for i := range c.bodies {
+		b := &c.bodies[i]
+		if !b.html {
+			continue
+		}
+		if !first {
+			w.text.WriteByte('\n')
+		}
+		first = false
+		start := w.text.Len()
+		w.body(b.text)
+		w.flush()
+		if !b.also {
+			b.made = c.fromHTML(w.text.String()[start:])
+		}
 	}
+	return w.text.String()
+}
+
+// plain decodes the texts of the mail, one below the other, those that have nothing
+// in them left out.
+func (c *content) plain() string {
+	var kept []bodyText
+	size := 0
+	for _, b := range c.bodies {
+		switch {
+		case !b.html && !isBlank(b.text):
+			size += b.text.Size() + len("\n\n")
+			kept = append(kept, b)
+		case b.html && strings.TrimSpace(b.made) != "":
+			size += len(b.made) + len("\n\n")
+			kept = append(kept, b)
+		}
+	}
+	if len(kept) == 1 && kept[0].html {
+		return kept[0].made
+	}
+	var w lineWriter
+	w.text.Grow(size)
+	for i, b := range kept {
+		if i > 0 {
+			w.text.WriteString("\n\n")
+		}
+		if b.html {
+			w.text.WriteString(strings.TrimRight(b.made, "\n"))
+			continue
+		}
+		w.body(b.text)
+		if len(kept) > 1 {
+			w.newlines = 0 // the empty line between two texts is ours
+		}
+		w.flush()
+	}
+	return w.text.String()
+}
+
+// isBlank reports whether a text has nothing in it.
+func isBlank(t charset.Text) bool {
+	for piece := range t.Pieces() {
+		if len(bytes.TrimLeftFunc(piece, func(r rune) bool { return r == 0 || unicode.IsSpace(r) })) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // longestHTML is how much HTML of a mail is made into text. No mail program shows
@@ -122,55 +197,54 @@ func (c *content) blank(part guard.Part) bool {
 	return part.Body.Len() < 200 && len(bytes.TrimSpace(part.Body.Of(c.raw))) == 0
 }
 
-// joined are texts below each other.
-func joined(texts []string) string {
-	var kept []string
-	for _, t := range texts {
-		if strings.TrimSpace(t) != "" {
-			kept = append(kept, t)
-		}
-	}
-	if len(kept) == 1 {
-		return kept[0]
-	}
-	for i := range kept {
-		kept[i] = strings.TrimRight(kept[i], "\n")
-	}
-	return strings.Join(kept, "\n\n")
-}
+// largeBody is from how many octets on a body of quoted-printable that is nearly
+// all of 8 bits is none: it would be kept twice, and one of its octets may become
+// three.
+const largeBody = 1 << 20
 
-// text decodes a body: its transfer encoding, its line ends and its charset. There
-// is one copy of it, and a second one only if its charset is not that of UTF-8.
-func (c *content) text(part guard.Part, declared string) string {
-	w := lineWriter{keep: wide(declared)}
-	w.text.Grow(int(max(part.Decoded, int64(part.Body.Len()))))
-	if part.Encoding == guard.Identity {
-		w.write(part.Body.Of(c.raw))
-		w.end()
-	} else {
-		w.copy(decoder(c.raw, part), min(part.Body.Len()+1, 4<<10))
+// mostlyHigh reports whether more than half of the octets are not ASCII.
+func mostlyHigh(body []byte) bool {
+	n := 0
+	for _, c := range body {
+		n += int(c >> 7)
 	}
-	text := c.inUTF8(declared, w.text.String())
-	if w.keep {
-		text = strings.ReplaceAll(text, "\r\n", "\n")
-	}
-	return withoutZeros(text)
+	return n > len(body)/2
 }
 
 // mostGuesses is for how many texts of a mail the charset is looked for. One look
 // takes a millisecond, and an honest mail has few texts that need it.
 const mostGuesses = 20
 
-func (c *content) inUTF8(declared, text string) string {
-	if c.guesses >= mostGuesses {
-		return charset.Short(declared, text)
+// open undoes the transfer encoding of a body and finds out its charset.
+func (c *content) open(part guard.Part, declared string) charset.Text {
+	guess := c.guesses < mostGuesses
+	text, outcome := c.charsets.Open(declared, c.octets(part), guess)
+	if guess {
+		if outcome != charset.Declared {
+			c.guesses++
+		}
+		c.charsetDefect(outcome)
 	}
-	decoded, outcome := charset.Decode(declared, text)
-	if outcome != charset.Declared {
-		c.guesses++
+	return text
+}
+
+// octets are those of a body without its transfer encoding.
+func (c *content) octets(part guard.Part) []byte {
+	body := part.Body.Of(c.raw)
+	if part.Encoding == guard.Identity {
+		return body
 	}
-	c.charsetDefect(outcome)
-	return decoded
+	size := part.Decoded
+	if part.Encoding == guard.QuotedPrintable {
+		if len(body) > largeBody && mostlyHigh(body) {
+			c.message.defect("malformed-encoding", "a large body that is declared as quoted-printable is none; it was left as it is")
+			return body
+		}
+		size = int64(len(body))
+	}
+	decoded := make([]byte, size)
+	n, _ := io.ReadFull(decoder(c.raw, part), decoded)
+	return decoded[:n]
 }
 
 func (c *content) charsetDefect(o charset.Outcome) {
@@ -187,13 +261,6 @@ func (c *content) charsetDefect(o charset.Outcome) {
 	}
 }
 
-// wide reports whether the letters of a charset have more octets than one, so that
-// a line end is not what it seems before they are decoded.
-func wide(declared string) bool {
-	declared = strings.ToLower(declared)
-	return strings.Contains(declared, "utf-16") || strings.Contains(declared, "utf-32") || strings.Contains(declared, "ucs")
-}
-
 // decoder reads a body without its transfer encoding.
 func decoder(raw []byte, part guard.Part) io.Reader {
 	switch body := part.Body.Of(raw); part.Encoding {
@@ -206,70 +273,92 @@ func decoder(raw []byte, part guard.Part) io.Reader {
 	}
 }
 
-// lineWriter writes text with LF at the ends of lines in place of CRLF.
+// lineWriter writes texts with LF at the ends of lines in place of CRLF, and
+// without zeros, which no text has and some programs take for its end.
 type lineWriter struct {
-	text strings.Builder
-	keep bool // leave line ends as they are
-	cr   bool // the last octet was CR, and is not written yet
+	text     strings.Builder
+	newlines int    // at the end of the text so far, not written yet
+	cr       bool   // the last octet was CR, and is not written yet
+	piece    []byte // what a piece becomes
 }
 
-func (w *lineWriter) copy(r io.Reader, piece int) {
-	buffer := make([]byte, piece)
-	for {
-		n, err := r.Read(buffer)
-		w.write(buffer[:n])
-		if err != nil {
-			break
+// body writes a text, but for the newlines at its end.
+func (w *lineWriter) body(t charset.Text) {
+	for piece := range t.Pieces() {
+		for len(piece) > 0 {
+			n := min(len(piece), longestPiece)
+			w.write(piece[:n])
+			piece = piece[n:]
 		}
 	}
-	w.end()
-}
-
-// end writes what was kept back.
-func (w *lineWriter) end() {
 	if w.cr {
+		w.cr = false
+		w.flush()
 		w.text.WriteByte('\r')
 	}
 }
 
-func (w *lineWriter) write(b []byte) {
-	if w.keep {
-		w.text.Write(b)
-		return
+// longestPiece is how much is written together.
+const longestPiece = 16 << 10
+
+// flush writes the newlines that were kept back.
+func (w *lineWriter) flush() {
+	const some = "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
+	for w.newlines > 0 {
+		n, _ := w.text.WriteString(some[:min(w.newlines, len(some))])
+		w.newlines -= n
 	}
-	if w.cr && len(b) > 0 {
-		if b[0] != '\n' {
-			w.text.WriteByte('\r')
-		}
-		w.cr = false
-	}
-	for {
-		at := bytes.Index(b, []byte("\r\n"))
-		if at < 0 {
-			break
-		}
-		w.text.Write(b[:at])
-		b = b[at+1:]
-	}
-	if n := len(b); n > 0 && b[n-1] == '\r' {
-		w.cr = true
-		b = b[:n-1]
-	}
-	w.text.Write(b)
 }
 
-// withoutZeros leaves out what no text has, and what some programs take for its
-// end.
-func withoutZeros(text string) string {
-	if strings.IndexByte(text, 0) < 0 {
-		return text
-	}
-	var b strings.Builder
-	b.Grow(len(text))
-	for i := range len(text) {
-		if text[i] != 0 {
-			b.WriteByte(text[i])
+func (w *lineWriter) write(piece []byte) {
+	if w.cr {
+		w.cr = false
+		if piece[0] != '\n' {
+			w.flush()
+			w.text.WriteByte('\r')
 		}
 	}
-	return b.String()
+	if piece[len(piece)-1] == '\r' {
+		w.cr = true
+		piece = piece[:len(piece)-1]
+	}
+	piece = w.tidy(piece)
+	kept := bytes.TrimRight(piece, "\n")
+	if len(kept) > 0 {
+		w.flush()
+		w.text.Write(kept)
+	}
+	w.newlines += len(piece) - len(kept)
+}
+
+// tidy is a piece without zeros, and without CR before LF.
+func (w *lineWriter) tidy(piece []byte) []byte {
+	crs := bytes.Count(piece, []byte("\r"))
+	if zero := bytes.IndexByte(piece, 0) >= 0; !zero && crs == 0 {
+		return piece
+	} else if zero || crs > len(piece)/16 {
+		w.piece = append(w.piece[:0], piece...)
+		n := 0
+		for i, c := range piece {
+			w.piece[n] = c
+			if c != 0 && !(c == '\r' && i+1 < len(piece) && piece[i+1] == '\n') {
+				n++
+			}
+		}
+		return w.piece[:n]
+	}
+	w.piece = w.piece[:0]
+	for {
+		n := bytes.IndexByte(piece, '\r')
+		if n < 0 {
+			w.piece = append(w.piece, piece...)
+			return w.piece
+		}
+		if n+1 < len(piece) && piece[n+1] == '\n' {
+			w.piece = append(w.piece, piece[:n]...)
+		} else {
+			w.piece = append(w.piece, piece[:n+1]...)
+		}
+		piece = piece[n+1:]
+	}
 }

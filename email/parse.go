@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"inreply/email/charset"
 	"inreply/email/guard"
 	"inreply/email/header"
 	"inreply/email/quoted"
@@ -12,7 +13,8 @@ import (
 
 // Parser turns Raw into Message. It is safe for concurrent use.
 type Parser struct {
-	config Config
+	config   Config
+	charsets *charset.Decoders
 }
 
 // NewParser returns a Parser.
@@ -20,7 +22,7 @@ func NewParser(config Config) (*Parser, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("check the parser's settings: %w", err)
 	}
-	return &Parser{config: config}, nil
+	return &Parser{config: config, charsets: charset.NewDecoders()}, nil
 }
 
 // Parse reads a mail. Its error is an *[Error], and permanent. The message refers
@@ -48,7 +50,7 @@ func (p *Parser) Parse(raw Raw) (*Message, error) {
 	}
 	m.readHeader(fields[block:])
 	m.readEnvelope(raw.Receipt, fields[:block], p.config.Domains)
-	c := content{raw: octets, parts: s.Parts, message: m}
+	c := content{raw: octets, parts: s.Parts, message: m, charsets: p.charsets}
 	c.read()
 	m.ReplyText = m.replyText()
 	m.Automation = p.config.automation(m, s.Parts)

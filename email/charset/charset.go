@@ -9,7 +9,7 @@
 package charset
 
 import (
-	"io"
+	"bytes"
 	"strings"
 	"unicode/utf8"
 
@@ -38,39 +38,46 @@ const (
 // sample is how many octets are looked at to detect a charset.
 const sample = 16 << 10
 
-// Decode returns text as valid UTF-8. Name is the declared charset as it stands
-// in the mail; empty if there is none.
-func Decode(name, text string) (string, Outcome) {
-	if decoded, ok := marked(text); ok {
-		return decoded, Declared
+// Decode returns a value of a header as valid UTF-8. Name is the declared charset
+// as it stands in the mail; empty if there is none.
+func Decode(name, value string) (string, Outcome) {
+	var exact Decoders
+	text, outcome := exact.Open(name, []byte(value), true)
+	return text.String(), outcome
+}
+
+// Open finds out how a text becomes UTF-8, and decodes none of it yet. Guess says
+// that its charset may be looked for.
+func (d *Decoders) Open(name string, octets []byte, guess bool) (Text, Outcome) {
+	if t, ok := d.marked(octets); ok {
+		return t, Declared
 	}
 	name = normal(name)
-	switch name {
-	case "", "us-ascii", "ascii", "utf-8", "unknown-8bit", "x-unknown", "default":
-		if seven(name) && shifts(text) {
-			break // it looks like ASCII, and is not
-		}
-		if utf8.ValidString(text) {
-			return text, Declared
-		}
-	}
 	outcome := Detected
 	switch declared := lookup(name); {
-	case name == "utf-8":
-		if mostlyUTF8(text) {
-			return Valid(text), Damaged
+	case name == "utf-8", seven(name):
+		// What looks like ASCII may not be.
+		if !(seven(name) && shifts(octets)) && utf8.Valid(octets) {
+			return asIs(octets), Declared
+		}
+		if name == "utf-8" && mostlyUTF8(octets) {
+			return repaired(octets), Damaged
+		}
+		if name == "utf-8" {
+			outcome = Failed
+		}
+	case declared != nil:
+		if t, ok := d.try(declared, octets); ok {
+			return t, Declared
 		}
 		outcome = Failed
-	case declared != nil && !seven(name):
-		decoded, ok := try(declared, text)
-		if ok {
-			return decoded, Declared
-		}
-		outcome = Failed
-	case !seven(name):
+	default:
 		outcome = Unknown
 	}
-	return detect(name, text, outcome)
+	if !guess {
+		return d.unguessed(octets), outcome
+	}
+	return d.detect(name, octets, outcome)
 }
 
 // Short is [Decode] for a few words, on which detection is no better than
@@ -80,14 +87,19 @@ func Short(name, text string) string {
 		return Valid(text)
 	}
 	if e := lookup(name); e != nil {
-		if decoded, ok := try(e, text); ok {
+		decoded, err := e.NewDecoder().String(text)
+		if err == nil && (!strings.Contains(decoded, "\uFFFD") || strings.Contains(text, "\uFFFD")) && utf8.ValidString(decoded) {
 			return decoded
 		}
 	}
 	if utf8.ValidString(text) {
 		return text
 	}
-	return Valid(convert(charmap.Windows1252, text))
+	decoded, err := charmap.Windows1252.NewDecoder().String(text)
+	if err != nil {
+		return Valid(text)
+	}
+	return Valid(decoded)
 }
 
 // Valid returns s without octets that are not UTF-8.
@@ -95,8 +107,8 @@ func Valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 // shifts reports whether a text of seven bits has the sequences by which ISO 2022
 // changes its set of letters.
-func shifts(text string) bool {
-	return strings.Contains(text, "\x1b$") || strings.Contains(text, "\x1b(")
+func shifts(octets []byte) bool {
+	return bytes.Contains(octets, []byte("\x1b$")) || bytes.Contains(octets, []byte("\x1b("))
 }
 
 // seven reports whether a name promises ASCII, or nothing.
@@ -108,17 +120,18 @@ func seven(name string) bool {
 	return false
 }
 
-// marked decodes a text that begins with a byte order mark.
-func marked(text string) (string, bool) {
-	switch {
-	case strings.HasPrefix(text, "\xef\xbb\xbf"):
-		if text = text[3:]; utf8.ValidString(text) {
-			return text, true
-		}
-	case strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"):
-		return try(unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), text)
+// marked opens a text that begins with a byte order mark.
+func (d *Decoders) marked(octets []byte) (Text, bool) {
+	if rest, is := bytes.CutPrefix(octets, []byte("\xef\xbb\xbf")); is {
+		return asIs(rest), utf8.Valid(rest)
 	}
-	return "", false
+	if rest, is := bytes.CutPrefix(octets, []byte("\xff\xfe")); is {
+		return d.try(unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM), rest)
+	}
+	if rest, is := bytes.CutPrefix(octets, []byte("\xfe\xff")); is {
+		return d.try(unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), rest)
+	}
+	return Text{}, false
 }
 
 // normal is a charset's name without what mail programs put around it.
@@ -172,88 +185,73 @@ func lookup(name string) encoding.Encoding {
 	return nil
 }
 
-// try decodes a text, and reports whether all of it could be. Where it could not,
-// the beginning mostly tells, and the rest is spared.
-func try(e encoding.Encoding, text string) (string, bool) {
-	there := strings.Contains(text[:min(len(text), sample)], "\uFFFD")
-	if len(text) > 2*sample && !there && strings.Count(convert(e, text[:sample]), "\uFFFD") > 1 {
-		return "", false
+// try opens a text as one of an encoding, and reports whether all of it decodes.
+// Where it does not, the beginning mostly tells, and the rest is spared.
+func (d *Decoders) try(e encoding.Encoding, octets []byte) (Text, bool) {
+	decoder := d.decoder(e)
+	if top := octets[:min(len(octets), sample)]; len(octets) > 2*sample && measure(decoder, top).lost > 1 && !hasReplacement(top) {
+		return Text{}, false
 	}
-	decoded := convert(e, text)
-	lost := strings.Contains(decoded, "\uFFFD") && !strings.Contains(text, "\uFFFD")
-	return decoded, !lost && utf8.ValidString(decoded)
+	t := measure(decoder, octets)
+	return t, t.lost == 0 || hasReplacement(octets)
 }
 
-// convert decodes a text piece by piece, so that there are no two copies of it.
-// What cannot be decoded becomes U+FFFD.
-func convert(e encoding.Encoding, text string) string {
-	if len(text) < 1<<10 {
-		decoded, err := e.NewDecoder().String(text)
-		if err != nil {
-			return text + "\uFFFD"
-		}
-		return decoded
-	}
-	var b strings.Builder
-	b.Grow(len(text) + high(text))
-	if _, err := io.Copy(&b, e.NewDecoder().Reader(strings.NewReader(text))); err != nil {
-		b.WriteString("\uFFFD")
-	}
-	return b.String()
-}
-
-// high is how many octets are not ASCII: most of them become two.
-func high(text string) int {
-	n := 0
-	for i := range len(text) {
-		n += int(text[i] >> 7)
-	}
-	return n
-}
+// hasReplacement reports whether U+FFFD stands in a text itself: then it does not
+// tell that something was lost.
+func hasReplacement(octets []byte) bool { return bytes.Contains(octets, []byte("\uFFFD")) }
 
 // detect looks for the charset of a text. The outcome is what is returned if one
 // is found that fits.
-func detect(name, text string, outcome Outcome) (string, Outcome) {
-	if utf8.ValidString(text) && !shifts(text) {
-		return text, outcome
+func (d *Decoders) detect(name string, octets []byte, outcome Outcome) (Text, Outcome) {
+	valid := utf8.Valid(octets)
+	if valid && !shifts(octets) {
+		return asIs(octets), outcome
 	}
-	found, err := chardet.NewTextDetector().DetectBest([]byte(text[:min(len(text), sample)]))
+	declared := lookup(name)
+	found, err := chardet.NewTextDetector().DetectBest(octets[:min(len(octets), sample)])
 	if err == nil && found.Confidence >= 20 {
-		if e := lookup(normal(found.Charset)); e != nil {
-			if decoded, ok := try(e, text); ok {
-				return decoded, outcome
+		if e := lookup(normal(found.Charset)); e != nil && (e != declared || seven(name)) {
+			if t, ok := d.try(e, octets); ok {
+				return t, outcome
 			}
 		}
 	}
-	if utf8.ValidString(text) {
-		return text, outcome
+	if valid {
+		return asIs(octets), outcome
 	}
-	if e := lookup(name); e != nil {
-		if decoded := convert(e, text); mostlyText(decoded) {
-			return Valid(decoded), Damaged
+	if declared != nil {
+		if t := measure(d.decoder(declared), octets); t.lost*20 < len(octets) {
+			return t, Damaged
 		}
 	}
-	return Valid(convert(charmap.Windows1252, text)), outcome
+	return measure(d.decoder(charmap.Windows1252), octets), outcome
+}
+
+// unguessed is a text that is in UTF-8, or else in what everything means something
+// in.
+func (d *Decoders) unguessed(octets []byte) Text {
+	if utf8.Valid(octets) {
+		return asIs(octets)
+	}
+	return measure(d.decoder(charmap.Windows1252), octets)
 }
 
 // mostlyUTF8 reports whether there are more letters of several octets in a text
 // than octets that belong to none.
-func mostlyUTF8(text string) bool {
+func mostlyUTF8(octets []byte) bool {
 	good, bad := 0, 0
-	for len(text) > 0 {
-		r, size := utf8.DecodeRuneInString(text)
-		switch {
-		case r == utf8.RuneError && size == 1:
+	for len(octets) > 0 {
+		if octets[0] < utf8.RuneSelf {
+			octets = octets[ascii(octets):]
+			continue
+		}
+		r, size := utf8.DecodeRune(octets)
+		if r == utf8.RuneError && size == 1 {
 			bad++
-		case size > 1:
+		} else {
 			good++
 		}
-		text = text[size:]
+		octets = octets[size:]
 	}
 	return good >= bad
-}
-
-// mostlyText reports whether few letters of a decoded text were lost.
-func mostlyText(decoded string) bool {
-	return strings.Count(decoded, "\uFFFD")*20 < utf8.RuneCountInString(decoded)
 }

@@ -1,9 +1,19 @@
 package charset
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/korean"
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/traditionalchinese"
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 )
 
 func TestDecode(t *testing.T) {
@@ -90,8 +100,128 @@ func TestUTF7(t *testing.T) {
 		"+" + encoded[:4*6000*2/3] + "-":    long,
 		strings.Repeat("a", 4095) + "+AOQ-": strings.Repeat("a", 4095) + "\u00e4",
 	} {
-		if got := convert(utf7{}, text); got != want {
+		if got := measure(exact(utf7{}), []byte(text)).String(); got != want {
 			t.Errorf("%.40q: %.40q, not %.40q (%d, not %d)", text, got, want, len(got), len(want))
+		}
+	}
+}
+
+// encodings are those that have tables, and some that have none.
+func encodings() []encoding.Encoding {
+	return []encoding.Encoding{
+		charmap.Windows1252, charmap.KOI8R, charmap.Windows874, charmap.Macintosh, charmap.ISO8859_8,
+		simplifiedchinese.GB18030, simplifiedchinese.GBK, simplifiedchinese.HZGB2312, traditionalchinese.Big5,
+		japanese.EUCJP, japanese.ShiftJIS, japanese.ISO2022JP, korean.EUCKR, utf7{},
+		unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM), unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM),
+	}
+}
+
+// FuzzTables: what is decoded by tables is what x/text decodes, however little room
+// there is.
+func FuzzTables(f *testing.F) {
+	for _, text := range []string{
+		"hello", "\x80\xff\x81", "\xc4\xe3\xba\xc3", "\x81\x30\x81\x30\x90\x30\x81\x30\xe3\x32\x9a\x35\xe3\x32\x9a\x36\x84\x31\xa5\x30", "\x81\x30\x81", "\x81\x3a\x81\x30\x81",
+		"\x88\x62\x88\x64\x88\xa3\x88\xa5", "\x8e\xb1\x8f\xb0\xa1\xa4\xa2\x8f\xb0", "\xb1\x82\xa0\xff", "~{Dc:C~}~~~\n~x~", "~{D\xffc\n",
+		"\x1b$B$3$s\x1b(B hello \x1b(I12\x1b(J\x1b$(D0!\x1b$@$3\n\x1b$", "\x1b$B$\x1b(B\xff\x1b$(E", "Hi +AOQ-+- a+-b",
+	} {
+		for i := range encodings() {
+			f.Add(uint8(i), []byte(text), uint8(0))
+		}
+	}
+	fast := NewDecoders()
+	f.Fuzz(func(t *testing.T, number uint8, octets []byte, room uint8) {
+		e := encodings()[int(number)%len(encodings())]
+		want, err := e.NewDecoder().Bytes(octets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []byte
+		d := fast.decoder(e)
+		d.Reset()
+		for src, dst := octets, make([]byte, 8+int(room)); ; {
+			// A piece of the text, then all of it, with whatever room there is.
+			given := src[:len(src)-len(src)/3]
+			n, size, err := d.Transform(dst, given, false)
+			got, src = append(got, dst[:n]...), src[size:]
+			if err != nil && err != transform.ErrShortDst && err != transform.ErrShortSrc {
+				t.Fatal(err)
+			}
+			n, size, err = d.Transform(dst, src, true)
+			got, src = append(got, dst[:n]...), src[size:]
+			if err == nil {
+				break
+			}
+			if err != transform.ErrShortDst {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(want, got) || !utf8.Valid(got) {
+			t.Fatalf("encoding %d: %q, by x/text %q", number, got, want)
+		}
+	})
+}
+
+// Each letter of a charset is decoded as x/text does, those of four octets too.
+func TestTables(t *testing.T) {
+	fast := NewDecoders()
+	for i, e := range encodings() {
+		var all []byte
+		for c := range 1 << 16 {
+			all = append(all, byte(c>>8), byte(c), ' ')
+		}
+		if e == simplifiedchinese.GB18030 {
+			for n := range 126 * 126 * 100 / 7 {
+				n *= 7
+				all = append(all, byte(0x81+n/12600), byte(0x30+n/1260%10), byte(0x81+n/10%126), byte(0x30+n%10))
+			}
+		}
+		want, err := e.NewDecoder().Bytes(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := measure(fast.decoder(e), all)
+		if got.String() != string(want) || got.Size() != len(want) {
+			t.Errorf("encoding %d: %d octets differ from %d", i, got.Size(), len(want))
+		}
+	}
+}
+
+func BenchmarkTables(b *testing.B) {
+	const octets = 8 << 20
+	fast := NewDecoders()
+	for name, c := range map[string]struct {
+		e    encoding.Encoding
+		text string
+	}{
+		"windows-1252":           {charmap.Windows1252, "Grüße aus Köln, und Jürgen prüft sie noch. "},
+		"koi8-r":                 {charmap.KOI8R, "Съешь же ещё этих мягких французских булок. "},
+		"windows-874":            {charmap.Windows874, "เป็นมนุษย์สุดประเสริฐเลิศคุณค่า"},
+		"gb18030":                {simplifiedchinese.GB18030, "第三季度的销售数字比预期的要好，我们还在核对。"},
+		"gb18030 of four octets": {simplifiedchinese.GB18030, "ÀÁÂÃÄÅ"},
+		"hz":                     {simplifiedchinese.HZGB2312, "第三季度的销售数字比预期的要好，我们还在核对。\n"},
+		"big5":                   {traditionalchinese.Big5, "第三季度的銷售數字比預期的要好，我們還在核對。"},
+		"euc-jp":                 {japanese.EUCJP, "いろはにほへと散りぬるを。"},
+		"shift_jis":              {japanese.ShiftJIS, "いろはにほへと散りぬるを。"},
+		"iso-2022-jp":            {japanese.ISO2022JP, "いろはにほへと散りぬるを。 hello "},
+		"iso-2022-jp of shifts":  {japanese.ISO2022JP, "い a"},
+		"euc-kr":                 {korean.EUCKR, "다람쥐 헌 쳇바퀴에 타고파."},
+		"utf-16":                 {unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM), "Grüße aus Köln, 第三季度的"},
+	} {
+		line, err := c.e.NewEncoder().Bytes([]byte(c.text))
+		if err != nil {
+			b.Fatal(err)
+		}
+		text := bytes.Repeat(line, octets/len(line))
+		for _, d := range []struct {
+			name    string
+			decoder transform.Transformer
+		}{{"tables", fast.decoder(c.e)}, {"exact", exact(c.e)}} {
+			b.Run(name+"/"+d.name, func(b *testing.B) {
+				b.SetBytes(int64(len(text)))
+				for b.Loop() {
+					measure(d.decoder, text)
+				}
+			})
 		}
 	}
 }

@@ -58,6 +58,10 @@ func (d *utf7Decoder) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, er
 			*d = utf7Decoder{shifted: true, empty: true}
 			nSrc++
 			continue
+		case c >= utf8.RuneSelf:
+			nDst += utf8.EncodeRune(dst[nDst:], utf8.RuneError)
+			nSrc++
+			continue
 		}
 		n := plain(src[nSrc:])
 		n = copy(dst[nDst:], src[nSrc:nSrc+n])
@@ -72,12 +76,12 @@ func (d *utf7Decoder) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, er
 	return nDst + d.unshift(dst[nDst:]), nSrc, nil
 }
 
-// plain is how many octets stand before the next plus sign.
+// plain is how many octets of ASCII stand before the next plus sign.
 func plain(src []byte) int {
 	if n := bytes.IndexByte(src, '+'); n >= 0 {
-		return n
+		src = src[:n]
 	}
-	return len(src)
+	return ascii(src)
 }
 
 // digits decodes digits for as long as there are any, and room for what they make.
