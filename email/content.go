@@ -341,7 +341,7 @@ func (w *lineWriter) tidy(piece []byte) []byte {
 		n := 0
 		for i, c := range piece {
 			w.piece[n] = c
-			if c != 0 && !(c == '\r' && i+1 < len(piece) && piece[i+1] == '\n') {
+			if c != 0 && (c != '\r' || i+1 == len(piece) || piece[i+1] != '\n') {
 				n++
 			}
 		}

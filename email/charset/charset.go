@@ -57,7 +57,7 @@ func (d *Decoders) Open(name string, octets []byte, guess bool) (Text, Outcome) 
 	switch declared := lookup(name); {
 	case name == "utf-8", seven(name):
 		// What looks like ASCII may not be.
-		if !(seven(name) && shifts(octets)) && utf8.Valid(octets) {
+		if (!seven(name) || !shifts(octets)) && utf8.Valid(octets) {
 			return asIs(octets), Declared
 		}
 		if name == "utf-8" && mostlyUTF8(octets) {

@@ -2,6 +2,7 @@ package charset
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -111,7 +112,8 @@ func encodings() []encoding.Encoding {
 	return []encoding.Encoding{
 		charmap.Windows1252, charmap.KOI8R, charmap.Windows874, charmap.Macintosh, charmap.ISO8859_8,
 		simplifiedchinese.GB18030, simplifiedchinese.GBK, simplifiedchinese.HZGB2312, traditionalchinese.Big5,
-		japanese.EUCJP, japanese.ShiftJIS, japanese.ISO2022JP, korean.EUCKR, utf7{},
+		japanese.EUCJP, japanese.ShiftJIS, japanese.ISO2022JP, korean.EUCKR,
+		utf7{},
 		unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM), unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM),
 	}
 }
@@ -143,7 +145,7 @@ func FuzzTables(f *testing.F) {
 			given := src[:len(src)-len(src)/3]
 			n, size, err := d.Transform(dst, given, false)
 			got, src = append(got, dst[:n]...), src[size:]
-			if err != nil && err != transform.ErrShortDst && err != transform.ErrShortSrc {
+			if err != nil && !errors.Is(err, transform.ErrShortDst) && !errors.Is(err, transform.ErrShortSrc) {
 				t.Fatal(err)
 			}
 			n, size, err = d.Transform(dst, src, true)
@@ -151,7 +153,7 @@ func FuzzTables(f *testing.F) {
 			if err == nil {
 				break
 			}
-			if err != transform.ErrShortDst {
+			if !errors.Is(err, transform.ErrShortDst) {
 				t.Fatal(err)
 			}
 		}

@@ -3,6 +3,7 @@ package charset
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"sync"
 	"unicode/utf8"
 
@@ -76,6 +77,7 @@ func tabled(e encoding.Encoding) func() transform.Transformer {
 			p.fourth = lettersOfFour(e)
 		}
 		return func() transform.Transformer { return p }
+	case ofOther:
 	}
 	return func() transform.Transformer { return exact(e) }
 }
@@ -100,7 +102,7 @@ func kind(d transform.Transformer) width {
 		switch {
 		case c < utf8.RuneSelf && (err != nil || n != 1 || dst[0] != byte(c)):
 			return ofOther
-		case err == transform.ErrShortSrc && size == 0:
+		case errors.Is(err, transform.ErrShortSrc) && size == 0:
 			of = ofTwo
 		case err != nil:
 			return ofOther
@@ -120,7 +122,7 @@ const sizeAt = 40
 func newLetter(text []byte, size int) letter {
 	padded := [4]byte{}
 	copy(padded[:], text)
-	l := letter(binary.LittleEndian.Uint32(padded[:])) | letter(len(text))<<32 | letter(size)<<sizeAt
+	l := letter(binary.LittleEndian.Uint32(padded[:])) | letter(len(text)&0xff)<<32 | letter(size&0xff)<<sizeAt
 	if bytes.Contains(text, []byte("\uFFFD")) {
 		l |= 1 << 48
 	}
@@ -164,7 +166,7 @@ func ask(d transform.Transformer, prefix string, octets ...byte) letter {
 	d.Reset()
 	dst := [16]byte{}
 	n, size, err := d.Transform(dst[:], append([]byte(prefix), octets...), false)
-	if size -= len(prefix); size <= 0 || err != nil && err != transform.ErrShortSrc {
+	if size -= len(prefix); size <= 0 || err != nil && !errors.Is(err, transform.ErrShortSrc) {
 		return 0
 	}
 	if n > 4 {
@@ -232,7 +234,7 @@ func (s *singles) Transform(dst, src []byte, _ bool) (nDst, nSrc int, err error)
 func (s *singles) measure(src []byte) (size, lost int) {
 	var both [256]uint64 // octets of the letter, and in the upper half whether it stands for nothing
 	for c, l := range s {
-		both[c] = uint64(l.n()) | uint64(l.lost())<<32
+		both[c] = uint64(l>>32&0xff | l>>48<<32)
 	}
 	var sum uint64
 	for _, c := range src {

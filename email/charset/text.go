@@ -3,6 +3,7 @@ package charset
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"iter"
 	"strings"
 	"unicode/utf8"
@@ -69,7 +70,7 @@ func (t Text) Pieces() iter.Seq[[]byte] {
 		t.decoder.Reset()
 		for src := t.octets; ; {
 			n, size, err := t.decoder.Transform(piece, src, true)
-			if src = src[size:]; err != transform.ErrShortDst || n == 0 {
+			if src = src[size:]; !errors.Is(err, transform.ErrShortDst) || n == 0 {
 				if err != nil {
 					n += copy(piece[n:], "\uFFFD")
 				}

@@ -28,7 +28,7 @@ func (d utf16Decoder) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, er
 		}
 		u, size := d.unit(src[nSrc:]), 2
 		if u < utf8.RuneSelf {
-			dst[nDst] = byte(u)
+			dst[nDst] = byte(u & 0x7f)
 			nDst, nSrc = nDst+1, nSrc+2
 			continue
 		}

@@ -108,7 +108,7 @@ func devices() []string {
 		"Get Outlook for Android<https://aka.ms/AAb9ysg>", "Sent from Yahoo Mail on Android", "Sent from my BlackBerry® wireless device",
 		"Von meinem iPhone gesendet", "Von meinem/meiner Galaxy gesendet", "Gesendet von Outlook für Android<https://aka.ms/AAb9ysg>",
 		"Diese Nachricht wurde von meinem Android-Gerät mit GMX Mail gesendet.", "Gesendet von Mail für Windows",
-		"Envoyé de mon iPhone", "Envoyé depuis mon appareil Galaxy", "Envoyé à partir de Outlook pour iOS<https://aka.ms/o0ukef>", "Obtenez Outlook pour iOS",
+		"Envoyé de mon iPhone", "Envoyé depuis mon smartphone Galaxy", "Envoyé à partir de Outlook pour iOS<https://aka.ms/o0ukef>", "Obtenez Outlook pour iOS",
 		"Enviado desde mi iPhone", "Enviado desde Correo para Windows", "Obtener Outlook para Android",
 		"Enviado do meu iPhone", "Enviado a partir do meu smartphone Samsung Galaxy.", "Obter o Outlook para iOS",
 		"Inviato da iPhone", "Inviato dal mio iPhone", "Inviato da Outlook per iOS", "Scarica Outlook per Android",
