@@ -79,6 +79,7 @@ type Result struct {
 	Try    int    // which try this was; zero: as many as the consumer counted
 
 	Announced time.Time // when the object was created, as the notice says; zero if it does not
+	Rerun     string    // the operator's rerun that announced it; empty: none
 }
 
 // Parts are what a Consumer is put together from.

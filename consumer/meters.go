@@ -172,7 +172,7 @@ func (f final) log(c *Consumer, l *lease, now time.Time) {
 		zap.String("message", l.message.ID), zap.String("group", l.message.Group),
 		zap.Int("try", f.try), zap.Int("receives", l.message.ReceiveCount),
 		zap.Duration("took", f.took), zap.Duration("age", now.Sub(l.message.Sent)),
-		zap.String("trace", l.message.Attributes[traceAttribute]),
+		zap.String("trace", l.message.Attributes[traceAttribute]), zap.String("rerun", f.result.Rerun),
 	)
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"inreply/consumer"
 	"inreply/email"
+	"inreply/event"
 	"inreply/queue"
 	"inreply/store"
 )
@@ -115,5 +116,28 @@ func TestAnObjectThatIsGone(t *testing.T) {
 	r := consumer.NewReader(s, nil, h, consumer.Limits{Memory: 100, Largest: 1000, Attempts: 5}, zap.NewNop())
 	if _, err := r.Work(t.Context(), announces("drop/1", 100), 1); !errors.Is(err, gone{}) || len(h.took) != 0 {
 		t.Errorf("%v, handed on %v", err, h.took)
+	}
+}
+
+// What an operator asks for in a rerun reaches whoever handles the mail, and the log.
+func TestARerunIsHandedOn(t *testing.T) {
+	ids := map[string]bool{}
+	for _, mark := range []event.Rerun{{}, {ID: "r1"}, {ID: "r1", Again: true}, {ID: "r2", Again: true, Uncapped: true}} {
+		h := &sorting{}
+		r := consumer.NewReader(&shelf{size: 5}, nil, h, consumer.Limits{Memory: 100, Largest: 1000, Attempts: 5}, zap.NewNop())
+		body := event.Announce(event.Object{Bucket: "b", Key: "mail/1", ETag: "e", Size: 5, Rerun: mark})
+		result, err := r.Work(t.Context(), queue.Message{ID: "m", Body: string(body), ReceiveCount: 1}, 1)
+		if err != nil || len(h.took) != 1 {
+			t.Fatalf("%v: %v", mark, err)
+		}
+		raw := h.took[0]
+		if (raw.Object.Again == mark.ID) != (mark.Again || mark.ID == "") || raw.Uncapped != mark.Uncapped || result.Rerun != mark.ID || result.Mail != raw.Object.ID() {
+			t.Errorf("%+v: handed on %+v, uncapped %t; %+v", mark, raw.Object, raw.Uncapped, result)
+		}
+		ids[result.Mail] = true
+	}
+	// The mail itself, and once more for each rerun that asks for it.
+	if len(ids) != 3 {
+		t.Errorf("%d mails", len(ids))
 	}
 }

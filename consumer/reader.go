@@ -99,7 +99,7 @@ type tries struct {
 
 // one has one object handled.
 func (r *Reader) one(ctx context.Context, announced event.Object, t tries) (Result, error) {
-	result := Result{Bucket: announced.Bucket, Key: announced.Key, Announced: announced.Time}
+	result := Result{Bucket: announced.Bucket, Key: announced.Key, Announced: announced.Time, Rerun: announced.Rerun.ID}
 	object, err := r.open(ctx, announced)
 	if err != nil {
 		return result, fmt.Errorf("open %s/%s: %w", announced.Bucket, announced.Key, err)
@@ -180,6 +180,10 @@ func raw(announced event.Object, object *store.Object) email.Raw {
 	raw := email.Raw{
 		Object:    facts(object),
 		Announced: announced.Time,
+		Uncapped:  announced.Rerun.Uncapped,
+	}
+	if announced.Rerun.Again {
+		raw.Object.Again = announced.Rerun.ID
 	}
 	if r := announced.Receipt; r != nil {
 		raw.Receipt = &email.Receipt{

@@ -49,19 +49,30 @@ type Object struct {
 	ETag        string // without quotes
 	ContentType string
 	Size        int64 // octets; -1 if not known
+
+	// Again is the rerun that an operator has it answered by once more; empty: none.
+	Again string
 }
 
 // ID identifies a mail: one version of one S3 object, however often it is
 // announced. It is a hash, in hex, of what S3 chose and of nothing the sender
 // controls, so that nobody can make two mails look like one. Each part is
 // preceded by its length: no two objects write the same octets.
+//
+// A mail that is to be answered once more is another one to all that is kept from
+// happening twice, and by that is done once more and no oftener, however often the
+// rerun announces it.
 func (o Object) ID() string {
 	version := o.VersionID
 	if version == "" || version == "null" {
 		version = "etag:" + o.ETag
 	}
 	h := sha256.New()
-	for _, part := range []string{o.Bucket, o.Key, version} {
+	parts := []string{o.Bucket, o.Key, version}
+	if o.Again != "" {
+		parts = append(parts, o.Again)
+	}
+	for _, part := range parts {
 		var n [8]byte
 		binary.LittleEndian.PutUint64(n[:], uint64(len(part)))
 		h.Write(n[:])
@@ -85,6 +96,7 @@ type Raw struct {
 	Receipt   *Receipt  // nil unless SES announced the mail
 	Announced time.Time // when S3 or SES said it was there; zero if unknown
 	Try       int       // 1 for the first try
+	Uncapped  bool      // an operator has it answered whatever its sender got already
 }
 
 // Verdict is one of SES's judgements: PASS, FAIL, GRAY, PROCESSING_FAILED or
@@ -248,6 +260,7 @@ type Message struct {
 
 	Announced time.Time // as in Raw
 	Try       int       // as in Raw
+	Uncapped  bool      // as in Raw
 
 	Route  Route  // the route that it took; zero before it has one
 	Permit Permit // whether it may be answered; zero before that is known

@@ -9,7 +9,8 @@ import (
 
 // Announce is a notice of one object as S3 itself would have sent it when the
 // object was put, for an object that was announced before, or never. [Decode]
-// reads it. Bucket and Key must not be empty; a negative Size is left out.
+// reads it. Bucket and Key must not be empty; a negative Size is left out. What
+// S3 would not have said stands under a name of its own, "inreply".
 func Announce(o Object) []byte {
 	type named struct {
 		Name string `json:"name"`
@@ -32,6 +33,7 @@ func Announce(o Object) []byte {
 		Time    time.Time `json:"eventTime"`
 		Name    string    `json:"eventName"`
 		S3      contents  `json:"s3"`
+		Rerun   *Rerun    `json:"inreply,omitempty"`
 	}
 	r := record{
 		Version: "2.1", Source: "aws:s3", Region: o.Region, Time: o.Time.UTC(), Name: "ObjectCreated:Put",
@@ -41,6 +43,9 @@ func Announce(o Object) []byte {
 	}
 	if o.Size >= 0 {
 		r.S3.Object.Size = &o.Size
+	}
+	if o.Rerun != (Rerun{}) {
+		r.Rerun = &o.Rerun
 	}
 	text, err := json.Marshal(map[string][]record{"Records": {r}})
 	if err != nil {

@@ -14,10 +14,10 @@ func TestAnnounceIsReadBackByDecode(t *testing.T) {
 	for _, key := range []string{
 		"inbound/4b1f0c", "Q3 report+1%20.eml", "über/日本 .eml", "a/../b", "quote\"<&>", "tab\tline\n", "\xff\xfe", "\uFFFE\uFFFF", "?versionId=1#x",
 	} {
-		for _, size := range []int64{-1, 0, 5120} {
+		for size, rerun := range map[int64]event.Rerun{-1: {}, 0: {ID: "r.1-a"}, 5120: {ID: "2", Again: true, Uncapped: true}} {
 			want := event.Object{
 				Bucket: "example-mail", Key: key, ETag: "0cc175b9-2", VersionID: "v.1", Region: "eu-west-1",
-				Name: "ObjectCreated:Put", Size: size, Time: at("2026-11-02T09:15:00Z"),
+				Name: "ObjectCreated:Put", Size: size, Time: at("2026-11-02T09:15:00Z"), Rerun: rerun,
 			}
 			text := event.Announce(want)
 			n, err := event.Decode(text)

@@ -67,6 +67,7 @@ type Object struct {
 	Size      int64  // octets, -1 if the notice does not say
 	Time      time.Time
 	Receipt   *Receipt // nil unless SES sent the notice
+	Rerun     Rerun    // zero unless an operator had it announced
 	Notice    []byte   // a notice of this object alone, unwrapped, in characters that SQS takes; [Decode] reads it
 }
 
@@ -78,6 +79,13 @@ type Receipt struct {
 	Time       time.Time
 
 	Spam, Virus, SPF, DKIM, DMARC string // PASS, FAIL, GRAY, ...; empty if SES did not say
+}
+
+// Rerun says of a notice that an operator sent it, and not S3, and what he wants.
+type Rerun struct {
+	ID       string `json:"rerun"`              // names the rerun; empty: S3 sent it
+	Again    bool   `json:"again,omitempty"`    // what was answered before is answered once more
+	Uncapped bool   `json:"uncapped,omitempty"` // the sender's caps do not hold
 }
 
 // setupName is the name of the object, and the id of the mail, with which SES

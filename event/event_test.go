@@ -52,6 +52,8 @@ func bridged() event.Object {
 
 func keyed(key string) event.Object { return plain(func(o *event.Object) { o.Key = key }) }
 
+func rerun(r event.Rerun) event.Object { return plain(func(o *event.Object) { o.Rerun = r }) }
+
 func at(rfc3339 string) time.Time {
 	t, err := time.Parse(time.RFC3339, rfc3339)
 	if err != nil {
@@ -153,6 +155,12 @@ func files() map[string]want {
 		"names-twice-in-a-long-s":       fault("twice in one object"),
 		"names-twice-escaped":           fault(`it has the name "key" twice in one object`),
 		"names-twice-in-an-envelope":    fault(`it has the name "key" twice in one object`),
+		"s3-rerun":                      created(rerun(event.Rerun{ID: "20261102-091500-3f9a"})),
+		"s3-rerun-again":                created(rerun(event.Rerun{ID: "20261102-091500-3f9a", Again: true, Uncapped: true})),
+		"s3-rerun-without-id":           fault("record 0 is of a rerun whose id is none"),
+		"s3-rerun-with-a-strange-id":    fault(`record 0 is of a rerun whose id is none: "../../mail"`),
+		"s3-rerun-with-an-endless-id":   fault("record 0 is of a rerun whose id is none"),
+		"s3-rerun-that-is-text":         fault("inreply is a string"),
 		"s3-key-that-xml-refuses":       created(keyed("inbound/\uFFFE\uFFFF")),
 		"sns-s3-key-that-xml-refuses":   created(keyed("inbound/\uFFFE\uFFFF")),
 		"names-of-no-utf8":              created(keyed("inbound/\uFFFD(")),

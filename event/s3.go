@@ -15,6 +15,7 @@ type s3Record struct {
 	Name   string `json:"eventName"`
 	Time   moment `json:"eventTime"`
 	Region string `json:"awsRegion"`
+	Rerun  Rerun  `json:"inreply"` // S3 writes nothing there
 	S3     struct {
 		Bucket struct {
 			Name string `json:"name"`
@@ -42,6 +43,9 @@ func s3Event(records []json.RawMessage) (Notice, error) {
 		if r.S3.Bucket.Name == "" || r.S3.Object.Key == "" {
 			return Notice{}, notAnEvent("record %d, from %s, names no bucket or no key", i, excerpt(r.Source))
 		}
+		if !r.Rerun.sound() {
+			return Notice{}, notAnEvent("record %d is of a rerun whose id is none: %s", i, excerpt(r.Rerun.ID))
+		}
 		// The name has no "s3:" before it, but the setting that asks for it does.
 		if !strings.HasPrefix(strings.TrimPrefix(r.Name, "s3:"), "ObjectCreated:") {
 			continue
@@ -61,7 +65,7 @@ func (r s3Record) object(raw json.RawMessage) Object {
 	o := r.S3.Object
 	return Object{
 		Bucket: r.S3.Bucket.Name, Key: formDecoded(o.Key), VersionID: o.VersionID, ETag: unquoted(o.ETag),
-		Sequencer: o.Sequencer, Region: r.Region, Name: r.Name, Size: o.Size.orUnknown(), Time: r.Time.Time,
+		Sequencer: o.Sequencer, Region: r.Region, Name: r.Name, Size: o.Size.orUnknown(), Time: r.Time.Time, Rerun: r.Rerun,
 		Notice: fmt.Appendf(nil, `{"Records":[%s]}`, sendable(raw)),
 	}
 }
@@ -78,3 +82,17 @@ func formDecoded(key string) string {
 }
 
 func unquoted(etag string) string { return strings.Trim(etag, `"`) }
+
+// longestRerun is how many characters the id of a rerun may have.
+const longestRerun = 64
+
+// sound reports whether a rerun has an id of letters, digits, dashes and dots, or
+// is none. One that wants something and has no id could be repeated for ever.
+func (r Rerun) sound() bool {
+	if r.ID == "" {
+		return r == Rerun{}
+	}
+	return len(r.ID) <= longestRerun && !strings.ContainsFunc(r.ID, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '.'
+	})
+}

@@ -33,6 +33,7 @@ type history struct {
 	address string // whose record it is
 	to      string // who gets the reply, if it is somebody else
 	entry   store.Sent
+	free    bool // an operator has it answered, whatever was
 	record  store.SenderRecord
 	etag    string
 }
@@ -40,7 +41,7 @@ type history struct {
 // recall reads what is remembered of the sender.
 func (p *Processing) recall(ctx context.Context, r *route, m *email.Message) (*history, error) {
 	h := &history{
-		book: p.mailer, policy: r.policy, address: m.From.Mailbox, to: r.policy.recipient(m).Mailbox,
+		book: p.mailer, policy: r.policy, address: m.From.Mailbox, to: r.policy.recipient(m).Mailbox, free: m.Uncapped,
 		entry: store.Sent{Thread: thread(m) + "/" + digest(m.ID), Subject: digest(strings.ToLower(m.Answer().Subject))},
 	}
 	return h, h.read(ctx)
@@ -69,7 +70,7 @@ func (h *history) forbids(ctx context.Context, now time.Time) (silence, error) {
 			return s, nil
 		}
 	}
-	if h.remembered() {
+	if h.free || h.remembered() {
 		return silence{}, nil
 	}
 	return h.caps(now), nil
@@ -114,15 +115,16 @@ func (h *history) remembered() bool {
 	return slices.ContainsFunc(h.record.Replies, func(r store.Sent) bool { return r.Thread == h.entry.Thread })
 }
 
-// capped reports whether there is a cap at all. Without one nothing is written.
-func (p Policy) capped() bool { return p.PerHour > 0 || p.PerThread > 0 || p.SameSubject > 0 }
+// Capped reports whether there is a cap at all. Without one nothing is written.
+func (p Policy) Capped() bool { return p.PerHour > 0 || p.PerThread > 0 || p.SameSubject > 0 }
 
 // crowd is how often a record is written that others write too.
 const crowd = 20
 
-// reserve writes the reply into the record, unless a cap was reached meanwhile.
+// reserve writes the reply into the record, unless a cap was reached meanwhile. What
+// the caps do not hold for takes no place from the mails that they do hold for.
 func (h *history) reserve(ctx context.Context) (silence, error) {
-	if !h.policy.capped() {
+	if h.free || !h.policy.Capped() {
 		return silence{}, nil
 	}
 	for range crowd {

@@ -324,6 +324,51 @@ func TestTheCapHoldsOverProcesses(t *testing.T) {
 	}
 }
 
+// A mail that is answered once more takes a place of its own, and the caps hold for it.
+// Where they do not, it is answered and takes no place from those that come after.
+func TestCapsAndARerun(t *testing.T) {
+	p := newPost()
+	handle, _ := newProcessing(t, echoing(func(c *processing.Config) { c.Policy.PerHour = 2 }), p)
+	again := func(rerun string, uncapped bool) email.Raw {
+		raw := mail(1, "")
+		raw.Object.Again, raw.Uncapped = rerun, uncapped
+		return raw
+	}
+	for i, step := range []struct {
+		raw  email.Raw
+		want string
+	}{
+		{mail(1, ""), "answered"},
+		{again("r1", true), "answered"},
+		{again("r2", true), "answered"},
+		{again("r3", false), "answered"}, // the second place
+		{again("r3", false), "answered"}, // the same one: it is the same try
+		{again("r4", false), "silent per-hour: the sender got 2 replies within an hour"},
+		{mail(2, ""), "silent per-hour: the sender got 2 replies within an hour"},
+		{again("r4", true), "answered"},
+	} {
+		outcome, err := handle.Handle(t.Context(), step.raw)
+		if got := strings.TrimSpace(string(outcome.Kind) + " " + outcome.Reason); err != nil || got != step.want {
+			t.Errorf("step %d: %s, %v, want %s", i, got, err, step.want)
+		}
+	}
+	if n := len(p.records["ana@example.com"].Replies); n != 2 {
+		t.Errorf("%d replies are remembered", n)
+	}
+}
+
+// A bounce or a complaint holds for an operator too.
+func TestASuppressionHoldsForARerun(t *testing.T) {
+	p := newPost()
+	p.records["ana@example.com"], p.etags["ana@example.com"] = store.SenderRecord{SuppressedUntil: time.Now().Add(time.Hour), Reason: "bounced"}, 1
+	handle, _ := newProcessing(t, echoing(func(c *processing.Config) { c.Policy.PerHour = 2 }), p)
+	raw := mail(1, "")
+	raw.Object.Again, raw.Uncapped = "r1", true
+	if outcome, err := handle.Handle(t.Context(), raw); err != nil || outcome.Kind != email.Silent || !strings.HasPrefix(outcome.Reason, "suppressed: ") || len(p.sent) != 0 {
+		t.Errorf("%+v, %v, %d sent", outcome, err, len(p.sent))
+	}
+}
+
 // A record holds what the caps need, and no more.
 func TestARecordDoesNotGrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

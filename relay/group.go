@@ -65,11 +65,16 @@ func (r *Relay) group(ctx context.Context, o event.Object) (string, error) {
 func byKey(o event.Object) string { return "k-" + hash(o.Bucket, o.Key) }
 
 // deduplication is the same for every announcement of one version of an object.
-// In a bucket whose versioning was suspended, all versions are called "null".
+// In a bucket whose versioning was suspended, all versions are called "null". A
+// rerun has announcements of its own: what S3 said within the last five minutes must
+// not have them dropped.
 func deduplication(o event.Object) string {
 	version := o.VersionID
 	if version == "" || version == "null" {
 		version = "etag:" + o.ETag
+	}
+	if o.Rerun.ID != "" {
+		return hash(o.Bucket, o.Key, version, "rerun", o.Rerun.ID)
 	}
 	return hash(o.Bucket, o.Key, version)
 }

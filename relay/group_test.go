@@ -158,18 +158,19 @@ func TestDeduplication(t *testing.T) {
 			wrap(record("a", "e1", "v1")), wrap(record("a", "e2", "v1")), wrap(record("a", "e1", "v2")),
 			wrap(record("b", "e1", "")), wrap(record("a", "", "e1")), wrap(record("a", "v1", "")),
 			strings.ReplaceAll(wrap(record("a", "e1", "")), "example-mail", "example-mai"),
+			wrap(rerun("a", "r1")), wrap(rerun("a", "r2")), wrap(rerun("a", "r1")),
 		)
 		r.run()
 		after(0)
 		for _, o := range r.topic.all() {
 			seen = append(seen, o.DeduplicationID)
 		}
-		if r.topic.entries() != 13 {
+		if r.topic.entries() != 16 {
 			t.Errorf("%d entries", r.topic.entries())
 		}
 	})
-	// e1; e2; v1; v2; b; version e1; ETag v1; the other bucket.
-	if len(seen) != 8 {
+	// e1; e2; v1; v2; b; version e1; ETag v1; the other bucket; both reruns.
+	if len(seen) != 10 {
 		t.Errorf("%d were told apart: %v", len(seen), seen)
 	}
 }

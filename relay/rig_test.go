@@ -407,6 +407,11 @@ func record(key, etag, version string) string {
 	return fmt.Sprintf(`{"eventSource":"aws:s3","awsRegion":"us-east-1","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"example-mail"},"object":{"key":%q,"size":5,"eTag":%q,"versionId":%q}}}`, key, etag, version)
 }
 
+// rerun is a record as an operator's rerun announces it.
+func rerun(key, id string) string {
+	return strings.TrimSuffix(record(key, "e1", ""), "}") + fmt.Sprintf(`,"inreply":{"rerun":%q}}`, id)
+}
+
 func notices(n int) []string {
 	all := make([]string, n)
 	for i := range all {

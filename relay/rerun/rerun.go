@@ -1,8 +1,14 @@
 // Package rerun announces stored objects again, as S3 did when they were put.
 //
 // The notices go into the relay's intake, like S3's own. So the relay chooses
-// group and deduplication id as ever, and the mail record keeps a mail that was
-// answered from being answered again.
+// group as ever, and the mail record keeps a mail that was answered from being
+// answered again.
+//
+// Each notice says that it is of a rerun, and of which. With Again, a mail that was
+// answered is answered once more: by the id of the rerun it is another mail to its
+// record, which sees to it that once more is once, whatever is delivered twice or
+// dies on the way. So the same id may be announced again, where a run ended before
+// its time, and nobody is answered a third time; another id is another decision.
 //
 // S3 lists in the order of the keys, and so do objects go out: whoever knows the
 // key at which a run ended can go on behind it.
@@ -44,6 +50,7 @@ type Options struct {
 	DryRun bool           // only report
 	Max    int            // how many at most; 0: all
 	Rate   float64        // objects a second; 0: as fast as it goes
+	Mark   event.Rerun    // goes with every notice, into the log of whoever handles it
 }
 
 // Summary is how a run goes, or went.
@@ -210,7 +217,7 @@ func (r *Rerun) announce(ctx context.Context, batch []store.Object) error {
 func (r *Rerun) send(ctx context.Context, batch []store.Object, last bool) (left []store.Object, err error) {
 	out := make([]queue.Outgoing, len(batch))
 	for i, o := range batch {
-		out[i].Body = string(event.Announce(event.Object{Bucket: o.Bucket, Key: o.Key, ETag: o.ETag, Size: o.Size, Time: o.LastModified}))
+		out[i].Body = string(event.Announce(event.Object{Bucket: o.Bucket, Key: o.Key, ETag: o.ETag, Size: o.Size, Time: o.LastModified, Rerun: r.options.Mark}))
 	}
 	// What was begun is finished, or nobody would know what was announced.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
