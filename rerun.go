@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"inreply/configs"
 	"inreply/email"
+	"inreply/event"
+	"inreply/processing"
 	"inreply/queue"
 	"inreply/relay/rerun"
 	"inreply/store"
@@ -14,6 +17,10 @@ import (
 
 // RerunOptions say which stored objects to announce again, and how.
 type RerunOptions = rerun.Options
+
+// RerunMark is what a rerun says with each notice: its id, and whether what was
+// answered is answered once more.
+type RerunMark = event.Rerun
 
 // RerunSummary is how a rerun goes, or went.
 type RerunSummary = rerun.Summary
@@ -44,6 +51,12 @@ func Rerun(ctx context.Context, config configs.Config, clients Clients, options 
 		return RerunSummary{}, fmt.Errorf("relay.queue: %s is a FIFO queue; S3 announces to a standard queue only: name that", name)
 	}
 	return rerun.New(store.New(clients.S3), queue.New(clients.SQS, url), passOver, options, report).Run(ctx)
+}
+
+// Capped reports whether any route caps what its senders get.
+func Capped(config configs.Config) bool {
+	c := config.Processing
+	return c.Policy.Capped() || slices.ContainsFunc(c.Routes, func(r processing.Route) bool { return r.Policy != nil && r.Policy.Capped() })
 }
 
 // newPassOver returns what the relay asks itself of each object.

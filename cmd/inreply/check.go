@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"inreply"
-	"inreply/configs"
 )
 
 // What --check may be told.
@@ -25,11 +24,7 @@ func (a app) runCheck(ctx context.Context) error {
 			return fmt.Errorf("--check=%s: it is neither %s nor %s", how, checkWrite, checkJSON)
 		}
 	}
-	config, err := configs.Load(a.config, a.environ)
-	if err != nil {
-		return err
-	}
-	clients, err := inreply.NewClients(ctx, config.AWS)
+	config, clients, err := a.operator(ctx)
 	if err != nil {
 		return err
 	}

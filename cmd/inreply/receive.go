@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"inreply"
-	"inreply/configs"
 	"inreply/local/ses"
 )
 
@@ -28,11 +27,7 @@ func (a app) runReceive(ctx context.Context, files []string) error {
 	if err != nil {
 		return err
 	}
-	config, err := configs.Load(a.config, a.environ)
-	if err != nil {
-		return err
-	}
-	clients, err := inreply.NewClients(ctx, config.AWS)
+	config, clients, err := a.operator(ctx)
 	if err != nil {
 		return err
 	}

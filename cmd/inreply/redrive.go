@@ -111,16 +111,23 @@ func age(value string, into *time.Duration) error {
 	return nil
 }
 
+// operator is what an operator's command works with: the settings, and AWS as the
+// environment lets it be asked.
+func (a app) operator(ctx context.Context) (configs.Config, inreply.Clients, error) {
+	config, err := configs.Load(a.config, a.environ)
+	if err != nil {
+		return config, inreply.Clients{}, err
+	}
+	clients, err := inreply.NewClients(ctx, config.AWS)
+	return config, clients, err
+}
+
 func (a app) runRedrive(ctx context.Context) error {
 	options, err := a.redrive.options()
 	if err != nil {
 		return err
 	}
-	config, err := configs.Load(a.config, a.environ)
-	if err != nil {
-		return err
-	}
-	clients, err := inreply.NewClients(ctx, config.AWS)
+	config, clients, err := a.operator(ctx)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
@@ -20,13 +22,22 @@ type rerunFlags struct {
 	since string
 	until string
 	after string
+
+	again    string
+	uncapped bool
 }
 
+// newRerun is what --again says when it says no id.
+const newRerun = "new"
+
 func (f *rerunFlags) register(set *pflag.FlagSet) {
-	set.StringVar(&f.from, "rerun", "", "announce the stored mails under `s3://BUCKET/PREFIX` again to the relay's intake; what was answered is not answered again")
+	set.StringVar(&f.from, "rerun", "", "announce the stored mails under `s3://BUCKET/PREFIX` again to the relay's intake; what was answered is not answered again, but by --again")
 	set.StringVar(&f.since, "since", "", "with --rerun: only mails stored at or after this `TIME`: 2026-11-25 (UTC), 2026-11-25T10:00:00Z or \"36h ago\"")
 	set.StringVar(&f.until, "until", "", "with --rerun: only mails stored before this `TIME`; a date is until its end")
 	set.StringVar(&f.after, "after", "", "with --rerun: only keys behind this `KEY`, at which another --rerun ended")
+	set.StringVar(&f.again, "again", "", "with --rerun: what was answered is answered once more; --again=`ID` goes on with a rerun that printed this id, and answers nothing twice that it answered")
+	set.Lookup("again").NoOptDefVal = newRerun
+	set.BoolVar(&f.uncapped, "uncapped", false, "with --rerun: answer whatever the senders got already; the replies do not count against their caps")
 }
 
 // wanted reports whether a rerun is asked for.
@@ -41,8 +52,33 @@ func (f rerunFlags) given() string {
 		return "--until"
 	case f.after != "":
 		return "--after"
+	case f.again != "":
+		return "--again"
+	case f.uncapped:
+		return "--uncapped"
 	}
 	return ""
+}
+
+// rerunID is what an id of ours looks like: when it began, and something random.
+var rerunID = regexp.MustCompile(`^\d{8}-\d{6}-[0-9a-f]{4}$`)
+
+// mark is what goes with every notice. Each run is a decision of its own, unless it
+// goes on with another.
+func (f rerunFlags) mark(now time.Time) (inreply.RerunMark, error) {
+	m := inreply.RerunMark{ID: f.again, Again: f.again != "", Uncapped: f.uncapped}
+	if f.again != "" && f.again != newRerun {
+		if !rerunID.MatchString(f.again) {
+			return m, fmt.Errorf("--again=%s: it is the id that a --rerun --again printed, such as 20261125-101500-3f9a; say --again alone for a new one", f.again)
+		}
+		return m, nil
+	}
+	var random [2]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return m, fmt.Errorf("make the id of the rerun: %w", err)
+	}
+	m.ID = now.UTC().Format("20060102-150405-") + hex.EncodeToString(random[:])
+	return m, nil
 }
 
 // again reports what of --redrive and --rerun does not go together.
@@ -68,6 +104,9 @@ func (a app) rerunOptions(now time.Time) (o inreply.RerunOptions, err error) {
 		return o, err
 	}
 	o = inreply.RerunOptions{After: a.rerun.after, DryRun: common.DryRun, Max: common.Max, Rate: common.Rate}
+	if o.Mark, err = a.rerun.mark(now); err != nil {
+		return o, err
+	}
 	if o.Bucket, o.Prefix, err = location(a.rerun.from); err != nil {
 		return o, fmt.Errorf("--rerun %s: %w", a.rerun.from, err)
 	}
@@ -130,32 +169,57 @@ func (a app) runRerun(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	config, err := configs.Load(a.config, a.environ)
-	if err != nil {
-		return err
-	}
-	clients, err := inreply.NewClients(ctx, config.AWS)
+	config, clients, err := a.operator(ctx)
 	if err != nil {
 		return err
 	}
 	shown := newProgress(a.stdout, options.DryRun)
+	shown.rerunBegins(options, config)
 	summary, err := inreply.Rerun(ctx, config, clients, options, inreply.RerunReport{Object: shown.object, Progress: shown.rerun})
 	if summary.Seen > 0 || err == nil {
-		shown.rerunSummary(summary)
+		shown.rerunSummary(summary, options)
 	}
 	switch stopped := ctx.Err() != nil; {
 	case err != nil && summary.Last != "":
-		return fmt.Errorf("%w; go on with --after '%s'", err, summary.Last)
+		return fmt.Errorf("%w; go on with %s", err, goesOn(options, summary))
 	case err != nil:
 		return err
 	case stopped && summary.Last != "":
-		return fmt.Errorf("stopped; go on with --after '%s'", summary.Last)
+		return fmt.Errorf("stopped; go on with %s", goesOn(options, summary))
 	case stopped:
 		return errors.New("stopped before anything was announced")
 	case summary.Refused > 0:
 		return fmt.Errorf("%d mails were not announced: the intake refused them, see above", summary.Refused)
 	}
 	return nil
+}
+
+// goesOn is what goes on where a rerun ended.
+func goesOn(o inreply.RerunOptions, s inreply.RerunSummary) string {
+	after := fmt.Sprintf("--after '%s'", s.Last)
+	if o.Mark.Again && !o.DryRun {
+		return "--again=" + o.Mark.ID + " " + after
+	}
+	return after
+}
+
+// rerunBegins says what will become of the mails: the daemon answers them, and here
+// nobody would see that it does not.
+func (p *progress) rerunBegins(o inreply.RerunOptions, c configs.Config) {
+	begins, answered, caps := "rerun "+o.Mark.ID, "what was answered is not answered again", ""
+	if p.dryRun {
+		begins = "dry run"
+	}
+	if o.Mark.Again {
+		answered = "what was answered is answered once more"
+	}
+	switch {
+	case o.Mark.Uncapped:
+		caps = "; caps per sender do not hold"
+	case inreply.Capped(c):
+		caps = "; caps per sender hold, and what is over them ends as silent (--uncapped lifts them)"
+	}
+	fmt.Fprintf(p.out, "%s: %s%s\n", begins, answered, caps)
 }
 
 // object shows one object. Those that are announced are only counted on a terminal.
@@ -182,7 +246,7 @@ func (p *progress) rerun(s inreply.RerunSummary) {
 }
 
 // rerunSummary shows how a rerun ended.
-func (p *progress) rerunSummary(s inreply.RerunSummary) {
+func (p *progress) rerunSummary(s inreply.RerunSummary, o inreply.RerunOptions) {
 	p.clear()
 	verb := "announced"
 	if p.dryRun {
@@ -193,7 +257,7 @@ func (p *progress) rerunSummary(s inreply.RerunSummary) {
 		fmt.Fprintf(p.out, ", %d refused", s.Refused)
 	}
 	if s.More {
-		fmt.Fprintf(p.out, "; there are more: go on with --after '%s'", s.Last)
+		fmt.Fprintf(p.out, "; there are more: go on with %s", goesOn(o, s))
 	}
 	fmt.Fprintln(p.out)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"inreply"
 	"inreply/configs"
 	"inreply/local"
 	"inreply/local/ses"
@@ -102,6 +103,75 @@ func TestARerunAnswersWhatWasLostAndNothingTwice(t *testing.T) {
 	}
 }
 
+// begun finds the id that a rerun prints first.
+var begun = regexp.MustCompile(`(?m)^rerun (\d{8}-\d{6}-[0-9a-f]{4}): (.*)$`)
+
+// A mail was answered. A rerun with --again has it answered once more, at once; what
+// is announced of that rerun later is not, nor what is of one without; that of
+// another rerun is.
+func TestAgainIsOnceMoreForEachRerun(t *testing.T) {
+	g := newGraveyard(t)
+	settings := filepath.Join("..", "..", "configs", "local.yaml")
+	g.receive(1)
+	g.daemon(settings, `("outcome": *"answered")`)
+	ends := func(id string, repeated bool, want int) {
+		t.Helper()
+		g.daemon(settings, fmt.Sprintf(`("outcome": *"answered".*"repeated": *%t.*"rerun": *%q)`, repeated, id))
+		if n := replies(g.world)["<1@example.com>"]; n != want {
+			t.Errorf("rerun %s: %d replies, want %d", id, n, want)
+		}
+	}
+	announce := func(says string, args ...string) (id, bucket, key string) {
+		t.Helper()
+		var out bytes.Buffer
+		code, stderr := g.rerun(t.Context(), &out, args...)
+		said, object := begun.FindStringSubmatch(out.String()), regexp.MustCompile(`announced  ([^/]+)/(\S+)`).FindStringSubmatch(out.String())
+		if code != exitOK || said == nil || said[2] != says || object == nil {
+			t.Fatalf("%v: exit %d: %s%s", args, code, stderr, out.String())
+		}
+		return said[1], object[1], object[2]
+	}
+	first, bucket, key := announce("what was answered is answered once more", "--again")
+	ends(first, false, 2)
+	// Without its ETag the FIFO topic takes it for another one, as it does after five
+	// minutes: only the record knows better.
+	late := fmt.Sprintf(`{"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":%q},"object":{"key":%q}},"inreply":{"rerun":%q,"again":true}}]}`, bucket, key, first)
+	if _, err := g.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(g.world.SQS.URL(intake)), MessageBody: &late}); err != nil {
+		t.Fatal(err)
+	}
+	ends(first, true, 2)
+	plain, _, _ := announce("what was answered is not answered again")
+	ends(plain, true, 2)
+	second, _, _ := announce("what was answered is answered once more; caps per sender do not hold", "--again", "--uncapped")
+	ends(second, false, 3)
+}
+
+// Where caps hold, an operator is told what becomes of what is over them.
+func TestARerunSaysWhatCapsDo(t *testing.T) {
+	const hold = "; caps per sender hold, and what is over them ends as silent (--uncapped lifts them)\n"
+	common, route := "INREPLY_PROCESSING_POLICY_PER_HOUR=20", "INREPLY_PROCESSING_ROUTES=[{name: digest, processor: digest, policy: {same_subject: 1}}]"
+	for _, c := range []struct {
+		setting string
+		options inreply.RerunOptions
+		want    string
+	}{
+		{"", inreply.RerunOptions{Mark: inreply.RerunMark{ID: "1"}}, "rerun 1: what was answered is not answered again\n"},
+		{common, inreply.RerunOptions{Mark: inreply.RerunMark{ID: "1"}}, "rerun 1: what was answered is not answered again" + hold},
+		{route, inreply.RerunOptions{Mark: inreply.RerunMark{ID: "1", Again: true}, DryRun: true}, "dry run: what was answered is answered once more" + hold},
+		{common, inreply.RerunOptions{Mark: inreply.RerunMark{ID: "1", Uncapped: true}}, "rerun 1: what was answered is not answered again; caps per sender do not hold\n"},
+	} {
+		config, err := configs.Parse("configs/local.yaml", configs.Local(), []string{c.setting})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		newProgress(&out, c.options.DryRun).rerunBegins(c.options, config)
+		if out.String() != c.want {
+			t.Errorf("says %q, want %q", out.String(), c.want)
+		}
+	}
+}
+
 func TestRerunAnnouncesWhatIsChosen(t *testing.T) {
 	g := newGraveyard(t)
 	for n := range 25 {
@@ -156,6 +226,27 @@ func TestCtrlCStopsARerunAndSaysWhereToGoOn(t *testing.T) {
 	g.holds(intake, 25)
 }
 
+// What goes on with a rerun that answers once more is the same rerun.
+func TestCtrlCStopsARerunThatAnswersOnceMore(t *testing.T) {
+	g := newGraveyard(t)
+	for n := range 25 {
+		g.receive(n)
+	}
+	g.lose()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	_, stderr := g.rerun(ctx, &stopping{at: "announced  ", stop: stop}, "--again")
+	found := regexp.MustCompile(`--again=(\S+) --after '([^']+)'`).FindStringSubmatch(stderr)
+	if found == nil {
+		t.Fatal(stderr)
+	}
+	var out bytes.Buffer
+	code, stderr := g.rerun(t.Context(), &out, "--again="+found[1], "--after", found[2])
+	if said := begun.FindStringSubmatch(out.String()); code != exitOK || said == nil || said[1] != found[1] || !strings.Contains(out.String(), " 15 announced") {
+		t.Errorf("exit %d: %s%s", code, stderr, out.String())
+	}
+}
+
 func TestRerunRefuses(t *testing.T) {
 	settings := []string{"--config", filepath.Join("..", "..", "configs", "local.yaml")}
 	for _, c := range []struct {
@@ -171,6 +262,10 @@ func TestRerunRefuses(t *testing.T) {
 		{"two at once", []string{"--rerun", "s3://b/", "--redrive"}, "say one"},
 		{"time of a daemon", []string{"--since", "2026-11-25"}, "--since says nothing without --rerun"},
 		{"key of a redrive", []string{"--redrive", "--after", "k"}, "--after says nothing without --rerun"},
+		{"an id that is none", []string{"--rerun", "s3://b/", "--again=yesterday"}, "--again=yesterday: it is the id that a --rerun --again printed"},
+		{"an id after a space", []string{"--rerun", "s3://b/", "--again", "20261125-101500-3f9a"}, "20261125-101500-3f9a: mails are only taken with"},
+		{"once more of a daemon", []string{"--again"}, "--again says nothing without --rerun"},
+		{"caps of a redrive", []string{"--redrive", "--uncapped"}, "--uncapped says nothing without --rerun"},
 		{"negative rate", []string{"--rerun", "s3://b/", "--rate", "-1"}, "--rate -1"},
 		{"a --local that starts now", []string{"--rerun", "s3://b/", "--local"}, "--rerun needs --config"},
 	} {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"inreply"
-	"inreply/configs"
 )
 
 // runSetup makes what the settings name at an emulator, and lists it.
@@ -14,11 +13,7 @@ func (a app) runSetup(ctx context.Context) error {
 	if a.config == "" {
 		return errors.New("--setup needs --config: it names what is to be made, and where")
 	}
-	config, err := configs.Load(a.config, a.environ)
-	if err != nil {
-		return err
-	}
-	clients, err := inreply.NewClients(ctx, config.AWS)
+	config, clients, err := a.operator(ctx)
 	if err != nil {
 		return err
 	}
