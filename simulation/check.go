@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"inreply/consumer"
+	"inreply/email"
 )
 
 // checker watches from the outside: what took effect at AWS, and what the
@@ -57,6 +58,7 @@ type fateOf struct {
 	expired    bool     // a lease of it was ended early
 	given      int      // times that the mail queue gave it out
 	ends       []string // outcomes in the log
+	reruns     []string // ids under which an operator had it answered once more
 }
 
 // leased is one message that the mail queue gave out.
@@ -68,7 +70,8 @@ type leased struct {
 // send is one reply that SES took.
 type send struct {
 	process   *process
-	excused   bool // its answer never came, or the commit behind it was hit
+	mail      string // the id under which it was answered
+	excused   bool   // its answer never came, or the commit behind it was hit
 	committed bool
 }
 
@@ -111,6 +114,15 @@ func (c *checker) moved(key string) {
 	if f := c.byKey[key]; f != nil {
 		f.redriven = true
 		f.diedBefore = len(f.dead)
+	}
+}
+
+// reran is called when an operator has announced a mail, to be answered once more.
+func (c *checker) reran(o email.Object) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f := c.byKey[o.Key]; f != nil && !slices.Contains(f.reruns, o.ID()) {
+		f.reruns = append(f.reruns, o.ID())
 	}
 }
 
@@ -324,22 +336,23 @@ func (c *checker) mentioned(notice string) *fateOf {
 
 var answers = regexp.MustCompile(`(?m)^In-Reply-To: <(\d+)@mails\.example>`)
 
-// replyTo is the mail that a call of SES answers.
-func (c *checker) replyTo(body []byte) *fateOf {
+// replyTo is the mail that a call of SES answers, and the id that it is tagged with.
+func (c *checker) replyTo(body []byte) (f *fateOf, id string) {
 	form, _ := url.ParseQuery(string(body))
+	id = form.Get("Tags.member.1.Value")
 	raw, _ := base64.StdEncoding.DecodeString(form.Get("RawMessage.Data"))
 	found := answers.FindSubmatch(raw)
 	if found == nil {
-		return nil
+		return nil, id
 	}
 	n, _ := strconv.Atoi(string(found[1]))
-	return c.fates[n]
+	return c.fates[n], id
 }
 
 func (c *checker) sent(x call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := c.replyTo(x.body)
+	f, id := c.replyTo(x.body)
 	if f == nil {
 		c.breaksLocked("8: a mail was sent that answers none")
 		return
@@ -352,7 +365,7 @@ func (c *checker) sent(x call) {
 			c.breaksLocked("8: %s got replies to %d mails within an hour, the cap is %d", f.mail.from, n, most)
 		}
 	}
-	f.sends = append(f.sends, &send{process: x.process})
+	f.sends = append(f.sends, &send{process: x.process, mail: id})
 	if f.mail.nature == automatic {
 		c.breaksLocked("8: mail %d is automatic and was answered", f.mail.number)
 	}
@@ -364,7 +377,7 @@ func (c *checker) hit(x call) {
 	case "query.SendRawEmail":
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if f := c.replyTo(x.body); f != nil && len(f.sends) > 0 {
+		if f, _ := c.replyTo(x.body); f != nil && len(f.sends) > 0 {
 			f.sends[len(f.sends)-1].excused = true
 		}
 	case "s3.PUT":
@@ -422,16 +435,8 @@ func (c *checker) final() {
 
 func (c *checker) ended(f *fateOf) {
 	n, kind := f.mail.number, f.mail.nature
-	excused := 0
-	for _, s := range f.sends {
-		if s.excused {
-			excused++
-		}
-	}
-	if f.replies > 1 && f.replies-1 > excused {
-		c.breaksLocked("3: mail %d got %d replies, %d of them excused", n, f.replies, excused)
-	}
-	if f.replies > 0 && len(f.dead) > 0 && !f.redriven && !f.expired && excused == 0 {
+	excused := c.once(f)
+	if f.replies > 0 && len(f.dead) > 0 && !f.redriven && !f.expired && excused == 0 && len(f.reruns) == 0 {
 		c.breaksLocked("1: mail %d was answered and dead-lettered", n)
 	}
 	if c.capped(f) && slices.Contains(f.ends, "silent") {
@@ -462,6 +467,34 @@ func (c *checker) ended(f *fateOf) {
 	if c.plan.calm {
 		c.calm(f)
 	}
+}
+
+// once checks that a mail was answered once, and once more for each rerun, and
+// returns how many replies are excused. c.mu is held.
+func (c *checker) once(f *fateOf) (all int) {
+	got, excused := map[string]int{}, map[string]int{}
+	for _, s := range f.sends {
+		got[s.mail]++
+		if s.excused {
+			excused[s.mail]++
+			all++
+		}
+	}
+	for id, n := range got {
+		if n-1 > excused[id] {
+			c.breaksLocked("3: mail %d got %d replies under one id, %d of them excused", f.mail.number, n, excused[id])
+		}
+	}
+	if len(got) > 1+len(f.reruns) {
+		c.breaksLocked("3: mail %d was answered under %d ids, and rerun by %d", f.mail.number, len(got), len(f.reruns))
+	}
+	answerable := f.mail.nature == plain || f.mail.nature == slow || f.mail.nature == flaky
+	for _, id := range f.reruns {
+		if answerable && got[id] == 0 && len(f.dead) == 0 && !slices.Contains(f.ends, "silent") {
+			c.breaksLocked("1: mail %d is lost to a rerun: no reply, no dead letter", f.mail.number)
+		}
+	}
+	return all
 }
 
 // calm checks a mail of a run in which nothing went wrong: then nothing is done

@@ -74,7 +74,8 @@ type plan struct {
 	perHour   int // replies to one sender; 0: any number
 }
 
-func newPlan(random *rand.Rand) plan {
+// newPlan draws a plan. What an operator does beside it is drawn from others.
+func newPlan(random, operator *rand.Rand) plan {
 	p := plan{quiet: random.IntN(6) == 0, processes: 1 + random.IntN(3)}
 	p.calm = p.quiet || random.IntN(4) == 0
 	if !p.calm {
@@ -116,9 +117,28 @@ func newPlan(random *rand.Rand) plan {
 		if random.IntN(3) == 0 {
 			p.perHour = 1 + random.IntN(4)
 		}
+		if operator.IntN(2) == 0 {
+			p.events = append(p.events, reruns(operator, length)...)
+		}
 	}
 	slices.SortStableFunc(p.events, func(a, b event) int { return int(a.at - b.at) })
 	return p
+}
+
+// reruns have all mails answered once more. The first is run again when the FIFO topic
+// has forgotten it, as somebody does who goes on with one that he has stopped; the
+// second is another decision.
+func reruns(random *rand.Rand, length time.Duration) (all []event) {
+	first := length/2 + time.Duration(random.Int64N(int64(length/2)))
+	for _, e := range []struct {
+		id string
+		at time.Duration
+	}{{"r1", first}, {"r1", first + time.Second}, {"r1", first + 6*time.Minute}, {"r2", first + 7*time.Minute}} {
+		if e.id == "r1" || random.IntN(2) == 0 {
+			all = append(all, event{e.at, func(r *Run) error { return r.rerun(e.id) }})
+		}
+	}
+	return all
 }
 
 // newMail plans one mail. Every third is of one sender, whose group is hot.

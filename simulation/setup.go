@@ -7,14 +7,19 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"inreply/configs"
 	"inreply/consumer/redrive"
+	"inreply/email"
+	evt "inreply/event"
 	"inreply/local"
 	"inreply/local/ses"
 	"inreply/processing"
 	"inreply/queue"
+	"inreply/relay/rerun"
+	"inreply/store"
 )
 
 // configure is the settings of every process.
@@ -89,6 +94,22 @@ func (r *Run) redrive() error {
 		}
 	}
 	_, err := redrive.New(r.queue(deadQueue), r.queue(mailQueue), time.Minute, redrive.Options{Fifo: true}, redrive.Report{Letter: moved}).Run(context.Background())
+	return err
+}
+
+// rerun has everything that is stored answered once more.
+func (r *Run) rerun(id string) error {
+	objects := s3.NewFromConfig(aws.Config{
+		Region: region, BaseEndpoint: aws.String("http://local"), HTTPClient: r.world.Client(),
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	}, func(o *s3.Options) { o.UsePathStyle = true })
+	announced := func(o store.Object, err error) {
+		if err == nil {
+			r.checker.reran(email.Object{Bucket: o.Bucket, Key: o.Key, ETag: o.ETag, Again: id})
+		}
+	}
+	options := rerun.Options{Bucket: bucket, Prefix: "inbound/", Mark: evt.Rerun{ID: id, Again: true}}
+	_, err := rerun.New(store.New(objects), r.queue(intakeQueue), func(store.Object) bool { return false }, options, rerun.Report{Object: announced}).Run(context.Background())
 	return err
 }
 

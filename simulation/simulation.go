@@ -85,7 +85,7 @@ type Report struct {
 // Simulate runs one seed.
 func Simulate(seed uint64) (Report, error) {
 	random := rand.New(rand.NewPCG(seed, 0x9E3779B97F4A7C15))
-	r := &Run{seed: seed, random: random, plan: newPlan(random), started: time.Now()}
+	r := &Run{seed: seed, random: random, plan: newPlan(random, rand.New(rand.NewPCG(seed, 4))), started: time.Now()}
 	var err error
 	if r.config, err = r.configure(); err != nil {
 		return Report{}, err
