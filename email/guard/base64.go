@@ -7,6 +7,9 @@ type tally struct {
 	digits  int64 // since the last padding
 	decoded int64
 	bad     int64
+
+	slow    bool         // the last piece had something else than digits and line ends in it
+	weights *[256]uint64 // of octets, where they are counted one by one; nil if not yet
 }
 
 // piece is how much is looked at together: it stays in the processor's nearest
@@ -19,45 +22,71 @@ func (t *tally) add(text []byte) {
 	for len(text) > 0 {
 		p := text[:min(len(text), piece)]
 		text = text[len(p):]
-		if seen(p)&^(digit|lineEnd) != 0 {
-			t.addSlowly(p)
+		// Where one piece had something else in it, the next one has, too.
+		if t.slow || seen(p)&^(digit|lineEnd) != 0 {
+			t.slow = t.addSlowly(p)
 			continue
 		}
 		t.digits += int64(len(p) - bytes.Count(p, []byte("\n")) - bytes.Count(p, []byte("\r")))
 	}
 }
 
-func (t *tally) addSlowly(text []byte) {
-	digits := t.digits
+// addSlowly counts a text octet by octet. Digits are in the lower half of a sum,
+// what is bad in the upper half. It reports whether there was anything but digits
+// and line ends.
+func (t *tally) addSlowly(text []byte) (more bool) {
+	if t.weights == nil {
+		t.weights = weights()
+	}
+	w, decoded := t.weights, t.decoded
+	sum := uint64(t.digits)&lowerHalf | uint64(t.bad)<<32
+	before := sum >> 32
 	for _, c := range text {
+		if c != '=' {
+			sum += w[c]
+			continue
+		}
+		more = true
+		digits := sum & lowerHalf
+		if digits == 0 {
+			continue
+		}
+		sum += uint64(broken[digits%4]) << 32
+		sum -= digits
+		decoded += int64(digits/4*3) + int64(octetsOf[digits%4])
+	}
+	t.digits, t.bad, t.decoded = int64(sum&lowerHalf), int64(sum>>32), decoded
+	return more || sum>>32 > before
+}
+
+const lowerHalf = 1<<32 - 1
+
+// weights are what each octet adds to the sum.
+func weights() *[256]uint64 {
+	var w [256]uint64
+	for c := range w {
 		switch class[c] {
 		case digit:
-			digits++
-		case padding:
-			if digits > 0 {
-				t.digits = digits
-				t.end()
-				digits = 0
-			}
+			w[c] = 1
 		case other:
-			t.bad++
+			w[c] = 1 << 32
 		}
 	}
-	t.digits = digits
+	return &w
 }
+
+// What the digits behind the last four of a run make: octets, or nothing, for six
+// bits are none.
+const (
+	octetsOf = "\x00\x00\x01\x02"
+	broken   = "\x00\x01\x00\x00"
+)
 
 // end ends a run of digits: at padding, which may be followed by another run, for
 // there are programs that encode a file in pieces, and at the end of the body.
 func (t *tally) end() {
-	t.decoded += t.digits / 4 * 3
-	switch t.digits % 4 {
-	case 1:
-		t.bad++ // six bits are no octet
-	case 2:
-		t.decoded++
-	case 3:
-		t.decoded += 2
-	}
+	t.decoded += t.digits/4*3 + int64(octetsOf[t.digits%4])
+	t.bad += int64(broken[t.digits%4])
 	t.digits = 0
 }
 

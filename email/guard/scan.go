@@ -19,6 +19,7 @@ type scanner struct {
 	seed    maphash.Seed
 	hashes  uint64    // bits of the hashes of the open boundaries
 	longest int       // octets of the longest of them
+	lengths uint64    // bits of their lengths
 	firsts  [4]uint64 // bits of their first octets
 
 	header int // octets of headers so far
@@ -134,11 +135,22 @@ func (s *scanner) leaf(p int) delimiter {
 func (s *scanner) search() delimiter {
 	raw, begin := s.raw, s.at
 	var d delimiter
-	end := len(raw)
+	end, firsts := len(raw), s.firsts
 	for at := begin; at < len(raw); {
 		if !twoHyphens(raw, at) {
 			at = leap(raw, at)
 			continue
+		}
+		if at+2 < len(raw) {
+			c := raw[at+2]
+			if c == '\n' {
+				at += 3
+				continue
+			}
+			if firsts[c/64]&(1<<(c%64)) == 0 {
+				at = behindLine(raw, at+2)
+				continue
+			}
 		}
 		n := lineLength(raw[at:])
 		if d = s.delimits(raw[at:at+n], at); d.found {
@@ -153,6 +165,9 @@ func (s *scanner) search() delimiter {
 	}
 	return d
 }
+
+// begins reports whether the boundary of an open multipart may begin with an octet.
+func (s *scanner) begins(c byte) bool { return s.firsts[c/64]&(1<<(c%64)) != 0 }
 
 func twoHyphens(raw []byte, at int) bool {
 	return at+1 < len(raw) && raw[at] == '-' && raw[at+1] == '-'
@@ -185,6 +200,19 @@ func leap(raw []byte, at int) int {
 			return at
 		}
 	}
+}
+
+// behindLine is where the next line begins.
+func behindLine(raw []byte, at int) int {
+	for near := min(at+few, len(raw)); at < near; at++ {
+		if raw[at] == '\n' {
+			return at + 1
+		}
+	}
+	if n := bytes.IndexByte(raw[at:], '\n'); n >= 0 {
+		return at + n + 1
+	}
+	return len(raw)
 }
 
 // lineLength is how long the first line is, without its LF.
@@ -269,6 +297,9 @@ func (s *scanner) delimits(line []byte, start int) delimiter {
 		return d
 	}
 	end := len(line)
+	if line[end-1] > ' ' && s.lengths&(1<<((end-2)%64)|1<<(max(end-4, 0)%64)) == 0 {
+		return d // no boundary is that long
+	}
 	for end > 2 && (line[end-1] == ' ' || line[end-1] == '\t' || line[end-1] == '\r') {
 		end--
 	}
@@ -289,7 +320,13 @@ func (s *scanner) delimits(line []byte, start int) delimiter {
 // there is none. A line that is no delimiter, but looks like one, is told by its
 // hash, however many multiparts are open and however alike their boundaries are.
 func (s *scanner) find(boundary []byte) int {
-	if len(boundary) == 0 || len(boundary) > s.longest || s.firsts[boundary[0]/64]&(1<<(boundary[0]%64)) == 0 {
+	if len(boundary) == 0 || s.lengths&(1<<(len(boundary)%64)) == 0 || len(boundary) > s.longest || !s.begins(boundary[0]) {
+		return -1
+	}
+	if len(s.open) == 1 {
+		if bytes.Equal(s.open[0].boundary, boundary) {
+			return 0
+		}
 		return -1
 	}
 	h := maphash.Bytes(s.seed, boundary)
@@ -306,11 +343,12 @@ func (s *scanner) find(boundary []byte) int {
 
 // look keeps what find needs to know of the open multiparts.
 func (s *scanner) look() {
-	s.hashes, s.longest, s.firsts = 0, 0, [4]uint64{}
+	s.hashes, s.longest, s.lengths, s.firsts = 0, 0, 0, [4]uint64{}
 	for i := range s.open {
 		l := &s.open[i]
 		s.hashes |= 1 << (l.hash % 64)
 		s.longest = max(s.longest, len(l.boundary))
+		s.lengths |= 1 << (len(l.boundary) % 64)
 		s.firsts[l.boundary[0]/64] |= 1 << (l.boundary[0] % 64)
 	}
 }
