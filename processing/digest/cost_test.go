@@ -1,10 +1,12 @@
 package digest_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -43,6 +45,9 @@ func BenchmarkLargest(b *testing.B) {
 		{"distinct", "a.csv", distinctTexts},
 		{"numbers", "a.csv", distinctNumbers},
 		{"semicolons in Windows-1252", "a.csv", western},
+		{"workbook of numbers", "a.xlsx", func() []byte { return workbookOf(b, numberCells) }},
+		{"workbook of texts", "a.xlsx", func() []byte { return workbookOf(b, textCells) }},
+		{"dense workbook", "a.xlsx", func() []byte { return workbookOf(b, digitCells) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			file := filepath.Join(b.TempDir(), "mail")
@@ -168,4 +173,74 @@ func distinctTexts() []byte {
 
 func distinctNumbers() []byte {
 	return filled("n\n", func(b *bytes.Buffer, _ int, r *rand.Rand) { fmt.Fprintf(b, "%d\n", r.IntN(1_000_000)) })
+}
+
+// workbookOf is a workbook of the size, with as much in its one sheet as is unpacked
+// of any, or as it takes to fill the file. Where that packs well, a picture does.
+func workbookOf(b *testing.B, row func(w *bytes.Buffer, i int, r *rand.Rand) (shared []byte)) []byte {
+	b.Helper()
+	var file, line bytes.Buffer
+	z := zip.NewWriter(&file)
+	entry := func(name string, method uint16) io.Writer {
+		w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: method})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return w
+	}
+	write := func(w io.Writer, text string) int {
+		n, err := io.WriteString(w, text)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return n
+	}
+	write(entry("xl/workbook.xml", zip.Deflate), `<workbook><sheets><sheet name="a" r:id="r1"/></sheets></workbook>`)
+	write(entry("xl/_rels/workbook.xml.rels", zip.Deflate),
+		`<Relationships><Relationship Id="r1" Type="x/worksheet" Target="worksheets/a.xml"/><Relationship Id="r2" Type="x/sharedStrings" Target="shared.xml"/></Relationships>`)
+	sheet := entry("xl/worksheets/a.xml", zip.Deflate)
+	var shared bytes.Buffer
+	shared.WriteString("<sst>")
+	unpacked := write(sheet, `<worksheet><sheetData>`)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := 0; unpacked+shared.Len() < 250<<20 && file.Len()+shared.Len()/4 < size; i++ {
+		line.Reset()
+		fmt.Fprintf(&line, `<row r="%d">`, i+1)
+		shared.Write(row(&line, i, r))
+		line.WriteString(`</row>`)
+		unpacked += write(sheet, line.String())
+	}
+	write(sheet, `</sheetData></worksheet>`)
+	write(entry("xl/shared.xml", zip.Deflate), shared.String()+"</sst>")
+	picture := make([]byte, max(size-file.Len(), 0))
+	for i := range picture {
+		picture[i] = byte(r.Uint32())
+	}
+	write(entry("xl/media/image1.png", zip.Store), string(picture))
+	if err := z.Close(); err != nil {
+		b.Fatal(err)
+	}
+	return file.Bytes()
+}
+
+// numberCells are those that Excel writes.
+func numberCells(w *bytes.Buffer, i int, r *rand.Rand) []byte {
+	for column := range 6 {
+		fmt.Fprintf(w, `<c r="%c%d" s="1"><v>%d.%02d</v></c>`, 'A'+column, i+1, r.IntN(1_000_000), r.IntN(100))
+	}
+	return nil
+}
+
+// textCells are texts that the workbook keeps in a list of its own.
+func textCells(w *bytes.Buffer, i int, r *rand.Rand) []byte {
+	fmt.Fprintf(w, `<c r="A%d" t="s"><v>%d</v></c><c r="B%d"><v>%d</v></c>`, i+1, i, i+1, r.IntN(1000))
+	return fmt.Appendf(nil, `<si><t>customer %x</t></si>`, r.Uint64())
+}
+
+// digitCells are as many as possible.
+func digitCells(w *bytes.Buffer, i int, _ *rand.Rand) []byte {
+	for column := range 8 {
+		fmt.Fprintf(w, `<c><v>%d</v></c>`, (i+column)%10)
+	}
+	return nil
 }

@@ -40,7 +40,10 @@ type scanner struct {
 	attrs []byte // of the element that begins, as they are written
 	empty bool   // the element that began ends at once, and its end is yet to come
 	text  []byte // decoded
-	tag   []byte
+	tag   []byte // as it is written
+
+	// What does not lie in the buffer as a whole is put together here.
+	parts, decoded []byte
 }
 
 type kind uint8
@@ -107,21 +110,35 @@ func (s *scanner) fill() bool {
 // readText reads up to the next tag.
 func (s *scanner) readText() error {
 	s.kind = text
-	s.tag = s.tag[:0]
+	chunk := s.buffer[s.at:s.end]
+	if n := bytes.IndexByte(chunk, '<'); n >= 0 {
+		s.at += n
+		s.setText(chunk[:n])
+		return nil
+	}
+	s.parts = s.parts[:0]
 	for s.fill() {
 		chunk := s.buffer[s.at:s.end]
 		n := bytes.IndexByte(chunk, '<')
 		if n < 0 {
 			n = len(chunk)
 		}
-		s.tag = append(s.tag, chunk[:min(n, longestText-min(len(s.tag), longestText))]...)
+		s.parts = append(s.parts, chunk[:min(n, longestText-min(len(s.parts), longestText))]...)
 		s.at += n
 		if n < len(chunk) {
 			break
 		}
 	}
-	s.text = unescape(s.text[:0], s.tag)
+	s.setText(s.parts)
 	return nil
+}
+
+func (s *scanner) setText(raw []byte) {
+	s.text = raw
+	if bytes.IndexByte(raw, '&') >= 0 {
+		s.decoded = unescape(s.decoded[:0], raw)
+		s.text = s.decoded
+	}
 }
 
 // readTag reads what stands between < and >. It reports false for what is neither
@@ -153,33 +170,49 @@ func (s *scanner) broken() error {
 
 // readElement reads a tag up to its >, which may stand within quotes.
 func (s *scanner) readElement() error {
-	s.tag = s.tag[:0]
 	var quote byte
+	s.parts = s.parts[:0]
 	for s.fill() {
 		chunk := s.buffer[s.at:s.end]
-		for i, c := range chunk {
-			switch {
-			case quote != 0:
-				if c == quote {
-					quote = 0
-				}
-			case c == '"' || c == '\'':
-				quote = c
-			case c == '>':
-				s.tag = append(s.tag, chunk[:i]...)
-				s.at += i + 1
-				return nil
-			case c == '<':
-				return errXML
+		var n int
+		if n, quote = endOfTag(chunk, quote); n == len(chunk) {
+			s.parts = append(s.parts, chunk...)
+			s.at = s.end
+			if len(s.parts) > longestTag {
+				return errTag
 			}
+			continue
 		}
-		s.tag = append(s.tag, chunk...)
-		s.at = s.end
-		if len(s.tag) > longestTag {
-			return errTag
+		if chunk[n] == '<' {
+			return errXML
 		}
+		s.at += n + 1
+		if s.tag = chunk[:n]; len(s.parts) > 0 {
+			s.parts = append(s.parts, chunk[:n]...)
+			s.tag = s.parts
+		}
+		return nil
 	}
 	return s.broken()
+}
+
+// endOfTag is the index of the first > or < that is in no quotes, or the length of
+// the text, and the quotes that are open there.
+func endOfTag(text []byte, quote byte) (n int, open byte) {
+	for n, c := range text {
+		switch {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c > '>':
+		case c == '>' || c == '<':
+			return n, 0
+		case c == '"' || c == '\'':
+			quote = c
+		}
+	}
+	return len(text), quote
 }
 
 // split makes of a tag what it says.
@@ -199,9 +232,9 @@ func (s *scanner) split() error {
 		s.empty = true
 		tag = tag[:n-1]
 	}
-	n := bytes.IndexAny(tag, " \t\r\n")
-	if n < 0 {
-		n = len(tag)
+	n := 0
+	for n < len(tag) && !isSpace(tag[n]) {
+		n++
 	}
 	s.name, s.attrs = local(tag[:n]), tag[n:]
 	s.depth++
@@ -216,11 +249,15 @@ func (s *scanner) split() error {
 
 // local is a name without its prefix.
 func local(name []byte) []byte {
-	if _, after, ok := bytes.Cut(name, []byte{':'}); ok {
-		return after
+	for n, c := range name {
+		if c == ':' && n > 0 && n < len(name)-1 {
+			return name[n+1:]
+		}
 	}
 	return name
 }
+
+func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
 
 // readMarkup reads what begins with <!: a comment, or text that is written as it
 // is.
@@ -239,10 +276,12 @@ func (s *scanner) readMarkup() (bool, error) {
 	}
 	s.at += len(cdata)
 	s.kind = text
-	s.text = s.text[:0]
-	return true, s.until("]]>", func(chunk []byte) {
-		s.text = append(s.text, chunk[:min(len(chunk), longestText-min(len(s.text), longestText))]...)
+	s.parts = s.parts[:0]
+	err = s.until("]]>", func(chunk []byte) {
+		s.parts = append(s.parts, chunk[:min(len(chunk), longestText-min(len(s.parts), longestText))]...)
 	})
+	s.text = s.parts
+	return true, err
 }
 
 // peek makes sure that n octets are in the buffer.
@@ -282,33 +321,46 @@ func (s *scanner) until(end string, take func([]byte)) error {
 }
 
 // attr is an attribute of the element that begins; nil if it has none of this
-// name. Entities in it are decoded.
+// name.
 func (s *scanner) attr(name string) []byte {
 	for rest := s.attrs; ; {
-		rest = bytes.TrimLeft(rest, " \t\r\n")
-		eq := bytes.IndexByte(rest, '=')
-		if eq < 0 {
-			return nil
-		}
-		key := bytes.TrimSpace(rest[:eq])
-		rest = bytes.TrimLeft(rest[eq+1:], " \t\r\n")
-		if len(rest) < 2 || rest[0] != '"' && rest[0] != '\'' {
-			return nil
-		}
-		n := bytes.IndexByte(rest[1:], rest[0])
-		if n < 0 {
-			return nil
-		}
-		value := rest[1 : n+1]
-		rest = rest[n+2:]
-		if string(local(key)) != name {
-			continue
-		}
-		if bytes.IndexByte(value, '&') < 0 {
+		var key, value []byte
+		if key, value, rest = attribute(rest); key == nil || string(key) == name {
 			return value
 		}
-		return unescape(nil, value)
 	}
+}
+
+// attribute is the first one of attributes, without its prefix and with its entities
+// decoded, and those behind it. There is none where key is nil.
+func attribute(attrs []byte) (key, value, rest []byte) {
+	rest = trimLeft(attrs)
+	eq := bytes.IndexByte(rest, '=')
+	if eq < 0 {
+		return nil, nil, nil
+	}
+	key = local(bytes.TrimSpace(rest[:eq]))
+	rest = trimLeft(rest[eq+1:])
+	if len(rest) < 2 || rest[0] != '"' && rest[0] != '\'' {
+		return nil, nil, nil
+	}
+	n := bytes.IndexByte(rest[1:], rest[0])
+	if n < 0 {
+		return nil, nil, nil
+	}
+	value = rest[1 : n+1]
+	if bytes.IndexByte(value, '&') >= 0 {
+		value = unescape(nil, value)
+	}
+	return key, value, rest[n+2:]
+}
+
+func trimLeft(s []byte) []byte {
+	n := 0
+	for n < len(s) && isSpace(s[n]) {
+		n++
+	}
+	return s[n:]
 }
 
 // unescape decodes entities; what is none stays as it is.
@@ -320,8 +372,8 @@ func unescape(to, s []byte) []byte {
 		}
 		to = append(to, s[:n]...)
 		s = s[n:]
-		end := bytes.IndexByte(s[:min(len(s), 12)], ';')
-		if r, ok := entity(s[:max(end, 0)]); ok {
+		end := endOfEntity(s)
+		if r, ok := entity(s[:end]); ok && end < len(s) && s[end] == ';' {
 			to = utf8.AppendRune(to, r)
 			s = s[end+1:]
 			continue
@@ -329,6 +381,20 @@ func unescape(to, s []byte) []byte {
 		to = append(to, '&')
 		s = s[1:]
 	}
+}
+
+// endOfEntity is the index of what ends an entity, or what could be one: a number may
+// have any number of zeros before it.
+func endOfEntity(s []byte) int {
+	end := 1
+	for end < len(s) && (s[end] == '#' || isLetterOrDigit(s[end])) {
+		end++
+	}
+	return end
+}
+
+func isLetterOrDigit(c byte) bool {
+	return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
 }
 
 // entity is the character of an entity, which begins with &.

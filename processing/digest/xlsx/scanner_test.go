@@ -4,8 +4,11 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // token is what both scanners make of XML, as far as spreadsheets need it.
@@ -120,5 +123,24 @@ func TestValues(t *testing.T) {
 		if got := string(appendNumber(nil, []byte(c.value), c.style, c.from1904)); got != c.want {
 			t.Errorf("%s is %s, want %s", c.value, got, c.want)
 		}
+	}
+}
+
+// A number that is taken as it is written is one that would be written so.
+func TestPlainNumbers(t *testing.T) {
+	plain := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		text := rapid.StringMatching(`-?[0-9]{0,9}(\.[0-9]{0,12})?`).Draw(rt, "number")
+		f, err := strconv.ParseFloat(text, 64)
+		if !isPlain([]byte(text)) {
+			return
+		}
+		plain++
+		if got := appendPlain(nil, f); err != nil || string(got) != text {
+			rt.Errorf("%s is %s, %v", text, got, err)
+		}
+	})
+	if plain == 0 {
+		t.Error("none was plain")
 	}
 }

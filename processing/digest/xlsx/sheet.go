@@ -24,17 +24,21 @@ type Seen struct {
 	Unsaved  int // of these, without a value
 	Errors   int // cells such as #DIV/0!, which hold no value
 	Beyond   int // cells beyond the last column that a sheet can have
-	Whole    bool
 }
 
 // Rows calls row with each row of a sheet that has cells: its first cells, at most
 // most of them, and how many it has, until row returns false. The cells are row's
 // only until it returns. A damaged sheet, or one that is too large, is an error
-// after the rows before the damage.
+// after the rows before the damage. A second reading, for which not enough may be
+// unpacked any more, is not begun.
 func (b *Book) Rows(ctx context.Context, sheet, most int, row func(cells [][]byte, width int) bool) (Seen, error) {
+	left := b.left
+	if b.Sheets[sheet].size > left {
+		return Seen{}, ErrTooLarge
+	}
 	r := &rows{book: b, most: most, take: row}
 	err := b.part(b.Sheets[sheet].part, func(in io.Reader) error { return r.read(ctx, in) })
-	r.seen.Whole = err == nil
+	b.Sheets[sheet].size = left - b.left
 	return r.seen, err
 }
 
@@ -130,13 +134,20 @@ func (r *rows) endRow(ctx context.Context) (bool, error) {
 
 func (r *rows) beginCell(s *scanner) {
 	r.column++
-	if at, ok := columnOf(s.attr("r")); ok {
-		r.column = at
-	}
-	r.kind = append(r.kind[:0], s.attr("t")...)
-	r.style = 0
-	if n, err := strconv.Atoi(string(s.attr("s"))); err == nil {
-		r.style = n
+	r.kind, r.style = r.kind[:0], 0
+	for key, value, rest := attribute(s.attrs); key != nil; key, value, rest = attribute(rest) {
+		switch string(key) {
+		case "r":
+			if at, ok := columnOf(value); ok {
+				r.column = at
+			}
+		case "t":
+			r.kind = append(r.kind[:0], value...)
+		case "s":
+			if n, err := strconv.Atoi(string(value)); err == nil {
+				r.style = n
+			}
+		}
 	}
 	r.value, r.valued, r.formula = r.value[:0], false, false
 }

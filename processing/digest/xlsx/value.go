@@ -1,6 +1,7 @@
 package xlsx
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 	"strings"
@@ -16,6 +17,9 @@ const lastSerial = 2958466
 
 // appendNumber writes a number of a style as text that can be read in one way only.
 func appendNumber(to []byte, value []byte, st style, from1904 bool) []byte {
+	if st == (style{}) && isPlain(value) {
+		return append(to, value...)
+	}
 	f, err := strconv.ParseFloat(string(value), 64)
 	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
 		return append(to, value...)
@@ -35,6 +39,31 @@ func appendNumber(to []byte, value []byte, st style, from1904 bool) []byte {
 		to = append(to, '%')
 	}
 	return to
+}
+
+// isPlain reports whether a number is written as appendPlain would: with no more
+// digits than count, and none that says nothing.
+func isPlain(value []byte) bool {
+	digits := bytes.TrimPrefix(value, []byte{'-'})
+	if len(digits) == 0 || len(digits) > significant || len(digits) > 1 && digits[0] == '0' && digits[1] != '.' {
+		return false
+	}
+	point := -1
+	for i, c := range digits {
+		switch {
+		case c >= '0' && c <= '9':
+		case c == '.' && point < 0 && i > 0:
+			point = i
+		default:
+			return false
+		}
+	}
+	last := digits[len(digits)-1]
+	if point < 0 {
+		return last != '0' || digits[0] != '0' || len(value) == 1 // -0 is not written so
+	}
+	decimals := len(digits) - 1 - point
+	return decimals > 0 && decimals < 12 && decimals != 3 && last != '0'
 }
 
 // appendPlain writes a number. With exactly three decimals a zero goes behind it,

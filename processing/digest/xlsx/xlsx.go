@@ -54,6 +54,7 @@ type Sheet struct {
 	Name   string
 	Hidden bool
 	part   string // name in the ZIP file
+	size   int64  // unpacked, as far as it was read; 0 before
 }
 
 // Open opens a workbook. No more than most octets of it are unpacked, and no more
