@@ -1,0 +1,129 @@
+package simulation
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// leased is one message that the mail queue gave out.
+type leased struct {
+	handle string
+	fate   *fateOf
+}
+
+// asked is called when the application gets a mail. By then everything that was
+// published before it in its group must have ended.
+func (c *checker) asked(m *mail) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.fates[m.number]
+	f.asked++
+	f.inWork++
+	if f.redriven {
+		return
+	}
+	for _, earlier := range c.groups[f.group] {
+		if earlier == f {
+			return
+		}
+		if !earlier.settled && !earlier.redriven && earlier.mail.nature != automatic && !c.capped(earlier) {
+			c.breaksLocked("4: mail %d of group %s was handled before mail %d had ended", m.number, f.group, earlier.mail.number)
+		}
+	}
+}
+
+// published notes the order of each group.
+func (c *checker) published(x call) {
+	form, _ := url.ParseQuery(string(x.body))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for n := 1; ; n++ {
+		entry := "PublishBatchRequestEntries.member." + strconv.Itoa(n) + "."
+		body, ok := form[entry+"Message"]
+		if !ok {
+			return
+		}
+		f := c.mentioned(body[0])
+		if f == nil || f.published {
+			continue
+		}
+		f.published = true
+		f.group = form.Get(entry + "MessageGroupId")
+		c.groups[f.group] = append(c.groups[f.group], f)
+	}
+}
+
+// mentioned is the mail whose key stands in a notice. c.mu is held.
+func (c *checker) mentioned(notice string) *fateOf {
+	for key, f := range c.byKey {
+		if strings.Contains(notice, key) {
+			return f
+		}
+	}
+	return nil
+}
+
+// received notes what the mail queue gave out.
+func (c *checker) received(x call) {
+	if !strings.HasSuffix(queueOf(x.body), mailQueue) {
+		return
+	}
+	var answer struct {
+		Messages []struct{ Body, ReceiptHandle string }
+	}
+	_ = json.Unmarshal(x.answer, &answer)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range answer.Messages {
+		if f := c.mentioned(m.Body); f != nil {
+			f.given++
+			c.leases = append(c.leases, leased{m.ReceiptHandle, f})
+		}
+	}
+}
+
+// expire picks one of the last leases, which is ended early. Two processes may
+// then be at the same try of a mail: its last one may dead-letter it in one and
+// answer it in the other.
+func (c *checker) expire(back int) (handle string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if back >= len(c.leases) {
+		return ""
+	}
+	l := c.leases[len(c.leases)-1-back]
+	l.fate.expired = true
+	return l.handle
+}
+
+// expireInWork picks the lease of a mail that is being answered.
+func (c *checker) expireInWork(which int) (handle string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var inWork []*fateOf
+	for _, f := range c.fates {
+		if f.inWork > 0 || f.good > 0 && !f.settled {
+			inWork = append(inWork, f)
+		}
+	}
+	if len(inWork) == 0 {
+		return ""
+	}
+	f := inWork[which%len(inWork)]
+	for _, l := range slices.Backward(c.leases) {
+		if l.fate == f {
+			f.expired = true
+			return l.handle
+		}
+	}
+	return ""
+}
+
+func queueOf(body []byte) string {
+	var in struct{ QueueUrl string }
+	_ = json.Unmarshal(body, &in)
+	return in.QueueUrl
+}
