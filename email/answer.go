@@ -19,7 +19,7 @@ const longestSubject = 500
 // RFC 5322, section 3.6.4 has it. Its text is for the caller to write.
 func (m *Message) Answer() *Reply {
 	return &Reply{
-		Mail: m.ID, To: m.From, Subject: answerSubject(m.Subject),
+		Mail: m.ID, Notice: m.Notice, To: m.From, Subject: answerSubject(m.Subject),
 		InReplyTo: m.MessageID, References: m.answerReferences(),
 	}
 }

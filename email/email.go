@@ -95,6 +95,7 @@ type Raw struct {
 	Bytes     []byte
 	Receipt   *Receipt  // nil unless SES announced the mail
 	Announced time.Time // when S3 or SES said it was there; zero if unknown
+	Notice    string    // id of the message that announced it; a redriven mail has another
 	Try       int       // 1 for the first try
 	Uncapped  bool      // an operator has it answered whatever its sender got already
 }
@@ -201,7 +202,8 @@ type Sent struct {
 // Reply is the answer to one mail, complete: [Message.Answer] addresses and
 // threads it, a processor writes it, the mailer composes and sends it.
 type Reply struct {
-	Mail string // Object.ID of the mail that it answers
+	Mail   string // Object.ID of the mail that it answers
+	Notice string // as in Raw
 
 	From       Address // zero: the mailer's configured sender
 	To         Address
@@ -259,6 +261,7 @@ type Message struct {
 	Defects     []Defect
 
 	Announced time.Time // as in Raw
+	Notice    string    // as in Raw
 	Try       int       // as in Raw
 	Uncapped  bool      // as in Raw
 

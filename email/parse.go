@@ -36,7 +36,7 @@ func (p *Parser) Parse(raw Raw) (*Message, error) {
 	if err := noMail(octets, s); err != nil {
 		return nil, err
 	}
-	m := &Message{ID: raw.Object.ID(), Object: raw.Object, Announced: raw.Announced, Try: raw.Try, Uncapped: raw.Uncapped, raw: raw.Bytes}
+	m := &Message{ID: raw.Object.ID(), Object: raw.Object, Announced: raw.Announced, Notice: raw.Notice, Try: raw.Try, Uncapped: raw.Uncapped, raw: raw.Bytes}
 	if bare {
 		m.defect("bare-cr", "lines end in CR alone")
 	}

@@ -81,7 +81,7 @@ func (m *Mailer) over(r store.MailRecord) time.Time {
 
 // claim gets the right to send the reply, or returns the record of a reply that
 // was sent.
-func (m *Mailer) claim(ctx context.Context, mail string) (claim, error) {
+func (m *Mailer) claim(ctx context.Context, mail, notice string) (claim, error) {
 	mine := store.MailRecord{Token: m.newID(), Until: m.until()}
 	etag, err := m.records.CreateMail(ctx, mail, mine)
 	if err == nil {
@@ -104,6 +104,9 @@ func (m *Mailer) claim(ctx context.Context, mail string) (claim, error) {
 		if found.SES != "" || found.Token == mine.Token {
 			return claim{found, etag}, nil
 		}
+		if found.GivenUp != "" && found.GivenUp == notice {
+			return claim{}, &refusal{err: fmt.Errorf("another process has given this mail up: %s", found.LastError), permanent: true}
+		}
 		if mine, err = m.takeOver(mail, found); err != nil {
 			return claim{}, err
 		}
@@ -121,21 +124,81 @@ func (m *Mailer) claim(ctx context.Context, mail string) (claim, error) {
 // takeOver is the claim that may follow what was found, if any may.
 func (m *Mailer) takeOver(mail string, found store.MailRecord) (store.MailRecord, error) {
 	next := found
-	next.Token, next.Until = m.newID(), m.until()
-	if found.Token == "" {
+	next.Token, next.Until, next.GivenUp = m.newID(), m.until(), ""
+	if m.unused(mail, found) {
 		return next, nil
 	}
-	if k, ok := m.recall(mail); ok && k.record.Token == found.Token && k.sent.ID == "" {
-		return next, nil
-	}
-	if wait := time.Until(m.over(found)); wait > 0 {
-		return next, &refusal{err: errors.New("another process may be answering this mail"), after: wait}
+	if err := m.wait(found); err != nil {
+		return next, err
 	}
 	if m.config.Unknown == DeadLetter {
 		return next, &refusal{err: errors.New("SES was asked to send the reply and its answer is not known"), permanent: true}
 	}
 	next.Unknown = true
 	return next, nil
+}
+
+// unused reports whether SES has surely not been asked under the claim that was
+// found, if it is one.
+func (m *Mailer) unused(mail string, found store.MailRecord) bool {
+	if found.Token == "" {
+		return true
+	}
+	k, ok := m.recall(mail)
+	return ok && k.record.Token == found.Token && k.sent.ID == ""
+}
+
+// wait says how long the owner of a foreign claim may still be asking SES.
+func (m *Mailer) wait(found store.MailRecord) error {
+	if wait := time.Until(m.over(found)); wait > 0 {
+		return &refusal{err: errors.New("another process may be answering this mail"), after: wait}
+	}
+	return nil
+}
+
+// GiveUp has a mail go unanswered that is to be dead-lettered, and writes down why,
+// before it is: two processes may be at the same mail, for SQS may end a lease
+// early, and what the one answers the other must not dead-letter. Who holds a claim
+// is waited for, as in [Mailer.Send]; and who wants one later does not get it, unless
+// it is by another notice: then the mail was redriven. A reply that went out after
+// all is returned instead.
+func (m *Mailer) GiveUp(ctx context.Context, mail, notice, reason string) (email.Sent, error) {
+	if k, ok := m.recall(mail); ok && k.sent.ID != "" {
+		return m.commit(ctx, mail, k)
+	}
+	_, err := m.records.CreateMail(ctx, mail, store.MailRecord{GivenUp: notice, LastError: reason})
+	for errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrChanged) {
+		var found store.MailRecord
+		var etag string
+		found, etag, err = m.records.Mail(ctx, mail)
+		if err != nil {
+			return email.Sent{}, fmt.Errorf("give the mail up: read the record: %w", err)
+		}
+		if found.SES != "" {
+			return repeated(found), nil
+		}
+		if found.GivenUp == notice {
+			return email.Sent{}, nil
+		}
+		if !m.unused(mail, found) {
+			if err := m.wait(found); err != nil {
+				return email.Sent{}, fmt.Errorf("give the mail up: %w", err)
+			}
+		}
+		// An open claim stays: whoever answers the mail when it is redriven must know
+		// that a reply may have gone out.
+		found.GivenUp, found.LastError = notice, reason
+		_, err = m.records.ReplaceMail(ctx, mail, etag, found)
+	}
+	if err != nil {
+		return email.Sent{}, fmt.Errorf("give the mail up: write the record: %w", err)
+	}
+	return email.Sent{}, nil
+}
+
+// repeated is the reply that an earlier process had sent.
+func repeated(r store.MailRecord) email.Sent {
+	return email.Sent{ID: r.SES, To: r.To, At: r.SentAt, Repeated: true}
 }
 
 // abandon gives a claim up under which SES has taken nothing. If that cannot be
@@ -170,15 +233,16 @@ func (m *Mailer) abandon(ctx context.Context, mail string, c claim) {
 
 // commit writes down that the reply was sent. It goes on when the mail's own
 // time is over: the reply is out, and nobody else knows.
-func (m *Mailer) commit(ctx context.Context, r *email.Reply, k knowledge) (email.Sent, error) {
+func (m *Mailer) commit(ctx context.Context, mail string, k knowledge) (email.Sent, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
 	record, etag := k.record, k.etag
-	record.SES, record.SentAt, record.To, record.Unknown = k.sent.ID, k.sent.At, k.sent.To, k.sent.Unknown
+	record.Unknown = k.sent.Unknown
 	for {
-		_, err := m.records.ReplaceMail(ctx, r.Mail, etag, record)
+		record.SES, record.SentAt, record.To = k.sent.ID, k.sent.At, k.sent.To
+		_, err := m.records.ReplaceMail(ctx, mail, etag, record)
 		if err == nil {
-			m.forget(r.Mail)
+			m.forget(mail)
 			return k.sent, nil
 		}
 		if !errors.Is(err, store.ErrChanged) {
@@ -186,17 +250,18 @@ func (m *Mailer) commit(ctx context.Context, r *email.Reply, k knowledge) (email
 		}
 		// Somebody counted a try, or our own write was answered twice, or the claim
 		// ran out and another has taken it over.
-		found, now, err := m.records.Mail(ctx, r.Mail)
+		found, now, err := m.records.Mail(ctx, mail)
 		if err != nil {
 			return k.sent, uncommitted(err)
 		}
 		if found.SES != "" {
-			m.forget(r.Mail)
+			m.forget(mail)
 			return k.sent, nil
 		}
 		// Who has taken it over may be asking SES just now.
-		record.Unknown = record.Unknown || found.Token != "" && found.Token != record.Token
-		record.Tries, record.TriesOf, etag = found.Tries, found.TriesOf, now
+		unknown := record.Unknown || found.Token != "" && found.Token != record.Token
+		found.Token, found.Until, found.Unknown = record.Token, record.Until, unknown
+		record, etag = found, now
 	}
 }
 

@@ -91,7 +91,7 @@ var (
 // have the behaviours that the consumer knows: permanent, later, or an outage.
 func (m *Mailer) Send(ctx context.Context, r *email.Reply) (email.Sent, error) {
 	if k, ok := m.recall(r.Mail); ok && k.sent.ID != "" {
-		return m.commit(ctx, r, k)
+		return m.commit(ctx, r.Mail, k)
 	}
 	o, err := m.compose(r)
 	if err != nil {
@@ -100,12 +100,12 @@ func (m *Mailer) Send(ctx context.Context, r *email.Reply) (email.Sent, error) {
 	if err := m.pace.wait(ctx); err != nil {
 		return email.Sent{}, fmt.Errorf("send the reply: %w", err)
 	}
-	c, err := m.claim(ctx, r.Mail)
+	c, err := m.claim(ctx, r.Mail, r.Notice)
 	if err != nil {
 		return email.Sent{}, fmt.Errorf("claim the mail: %w", err)
 	}
 	if c.record.SES != "" {
-		return email.Sent{ID: c.record.SES, To: c.record.To, At: c.record.SentAt, Repeated: true}, nil
+		return repeated(c.record), nil
 	}
 	id, err := m.ask(ctx, o, c)
 	if err != nil {
@@ -115,5 +115,5 @@ func (m *Mailer) Send(ctx context.Context, r *email.Reply) (email.Sent, error) {
 	m.log.Debug("sent", zap.String("mail", r.Mail), zap.String("ses", id), zap.String("to", o.to))
 	k := knowledge{claim: c, sent: sent}
 	m.remember(r.Mail, k)
-	return m.commit(ctx, r, k)
+	return m.commit(ctx, r.Mail, k)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -216,26 +218,26 @@ func TestAnUnknownEndMayBeDeadLettered(t *testing.T) {
 // that was given up.
 func TestTheTriesInTheRecordStay(t *testing.T) {
 	w := newWorld()
-	w.mails["mail-1"] = written[store.MailRecord]{store.MailRecord{Tries: 3, TriesOf: "message", LastError: "what was"}, "e"}
+	w.mails["mail-1"] = written[store.MailRecord]{store.MailRecord{Tries: 3, Begun: map[int]time.Time{5: {}}, TriesOf: "message", LastError: "what was"}, "e"}
 	m, p := w.newProcess(t, config())
 	w.refuse = func() error { return apiError("Throttling", "Maximum sending rate exceeded.", 400) }
 	if _, err := m.Send(t.Context(), reply("mail-1")); err == nil {
 		t.Fatal("no error")
 	}
-	want := store.MailRecord{Tries: 3, TriesOf: "message", LastError: "what was"}
+	want := store.MailRecord{Tries: 3, Begun: map[int]time.Time{5: {}}, TriesOf: "message", LastError: "what was"}
 	if diff := cmp.Diff(want, w.mails["mail-1"].record); diff != "" {
 		t.Error(diff)
 	}
 	// Another try is counted while SES is asked.
 	w.refuse = func() error {
 		r := p.mails["mail-1"]
-		r.record.Tries, r.etag = 4, "counted"
+		r.record.Tries, r.record.Begun, r.etag = 4, map[int]time.Time{7: {}}, "counted"
 		p.mails["mail-1"] = r
 		return nil
 	}
 	send(t, m, reply("mail-1"))
 	got := w.mails["mail-1"].record
-	if got.Tries != 4 || got.TriesOf != "message" || got.SES == "" {
+	if got.Tries != 4 || !slices.Equal(slices.Collect(maps.Keys(got.Begun)), []int{7}) || got.TriesOf != "message" || got.SES == "" {
 		t.Errorf("%+v", got)
 	}
 }

@@ -239,7 +239,7 @@ func silent(o email.Outcome, why silence) email.Outcome {
 // whatever the processor wrote there.
 func (r *route) address(reply *email.Reply, m *email.Message) {
 	answer := m.Answer()
-	reply.Mail, reply.To = answer.Mail, r.policy.recipient(m)
+	reply.Mail, reply.Notice, reply.To = answer.Mail, answer.Notice, r.policy.recipient(m)
 	reply.InReplyTo, reply.References = answer.InReplyTo, answer.References
 	if strings.TrimSpace(reply.Subject) == "" {
 		reply.Subject = answer.Subject

@@ -203,7 +203,7 @@ func (r *route) captures(subject string) map[string]string {
 // answered, and nothing of it was read.
 func (r *route) object(raw email.Raw) *email.Message {
 	return &email.Message{
-		ID: raw.Object.ID(), Object: raw.Object, Announced: raw.Announced, Try: raw.Try,
+		ID: raw.Object.ID(), Object: raw.Object, Announced: raw.Announced, Notice: raw.Notice, Try: raw.Try,
 		Route: email.Route{Name: r.Name}, Permit: email.Permit{Reason: unaddressed},
 	}
 }

@@ -60,10 +60,14 @@ type MailRecord struct {
 	SentAt    time.Time `json:"sent_at,omitzero"`    // when SES took it
 	To        string    `json:"to,omitzero"`         // who got it
 	Unknown   bool      `json:"unknown,omitzero"`    // an earlier claim ended without an answer of SES
-	Tries     int       `json:"tries,omitzero"`      // that were written down
+	Tries     int       `json:"tries,omitzero"`      // that failed
 	TriesOf   string    `json:"tries_of,omitzero"`   // the message whose tries these are: a redriven mail has new ones
-	LastError string    `json:"last_error,omitzero"` // of the last of them
+	GivenUp   string    `json:"given_up,omitzero"`   // the message by which it is dead-lettered: it is not answered by it any more
+	LastError string    `json:"last_error,omitzero"` // why it was given up
 	Asked     time.Time `json:"asked,omitzero"`      // when an application service first said: later
+
+	// Begun are the tries that have begun and not ended, by the receive of the message, and since when.
+	Begun map[int]time.Time `json:"begun,omitzero"`
 }
 
 // SenderRecord is what is remembered of one sender.

@@ -37,7 +37,7 @@ func TestMailRecord(t *testing.T) {
 	checkMail(t, r, claim, etag)
 
 	sent := claim
-	sent.SES, sent.SentAt, sent.To, sent.Tries, sent.TriesOf, sent.LastError, sent.Unknown = "ses-1", claim.Until, "jane@example.com", 2, "m1", "late", true
+	sent.SES, sent.SentAt, sent.To, sent.Tries, sent.TriesOf, sent.LastError, sent.Unknown, sent.Begun, sent.GivenUp = "ses-1", claim.Until, "jane@example.com", 2, "m1", "late", true, map[int]time.Time{3: claim.Until}, "m0"
 	after, err := r.ReplaceMail(ctx, mailID, etag, sent)
 	if err != nil {
 		t.Fatal(err)
