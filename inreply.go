@@ -82,7 +82,7 @@ func New(ctx context.Context, config configs.Config, clients Clients, parts Part
 		return nil, err
 	}
 	var faults []error
-	if d.consumer, err = newConsumer(ctx, config, clients, records, handle, parts); err != nil {
+	if d.consumer, err = newConsumer(ctx, config, clients, records, handle, sender, parts); err != nil {
 		faults = append(faults, err)
 	}
 	if config.Relay.Enabled() {
@@ -158,7 +158,7 @@ func newProcessing(config configs.Config, clients Clients, sender *mailer.Mailer
 	return handle, nil
 }
 
-func newConsumer(ctx context.Context, config configs.Config, clients Clients, records *store.Records, handle consumer.Handler, parts Parts) (*consumer.Consumer, error) {
+func newConsumer(ctx context.Context, config configs.Config, clients Clients, records *store.Records, handle consumer.Handler, claims consumer.Claims, parts Parts) (*consumer.Consumer, error) {
 	url, attributes, err := findQueue(ctx, clients, "consumer.queue", config.Consumer.Queue)
 	if err != nil {
 		return nil, err
@@ -176,10 +176,10 @@ func newConsumer(ctx context.Context, config configs.Config, clients Clients, re
 	log := parts.Logger.Named("consumer")
 	objects := store.New(clients.S3)
 	reader := consumer.NewReader(objects, records, handle, consumer.Limits{
-		Memory: int64(config.Consumer.MemoryMiB) << 20, Largest: config.Email.Largest(), Attempts: config.Consumer.Attempts,
+		Memory: int64(config.Consumer.MemoryMiB) << 20, Largest: config.Email.Largest(), Attempts: config.Consumer.Attempts, Deadline: config.Consumer.Deadline,
 	}, log)
 	return consumer.New(config.Consumer, attributes.Visibility, consumer.Parts{
-		Queue: queue.New(clients.SQS, url), DeadLetters: queue.New(clients.SQS, dead), Worker: reader,
+		Queue: queue.New(clients.SQS, url), DeadLetters: queue.New(clients.SQS, dead), Worker: reader, Claims: claims,
 		Logger: log, Meter: parts.Meter, Random: parts.Random, NewID: parts.NewID,
 	})
 }

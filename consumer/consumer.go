@@ -87,6 +87,7 @@ type Parts struct {
 	Queue       Queue
 	DeadLetters DeadLetters
 	Worker      Worker
+	Claims      Claims // nil if nothing is ever answered
 	Logger      *zap.Logger
 	Meter       metric.Meter
 	Random      func() float64 // in [0, 1), for jitter

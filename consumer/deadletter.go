@@ -3,12 +3,14 @@ package consumer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"go.uber.org/zap"
 
+	"inreply/email"
 	"inreply/queue"
 )
 
@@ -37,10 +39,19 @@ type DeadLetter struct {
 // longestReason bounds the reason, in octets.
 const longestReason = 1024
 
+// Claims decide between a reply and a dead letter. GiveUp has a mail go unanswered,
+// as far as this notice of it is concerned, or returns the reply that went out after
+// all. Its error may say when to ask again.
+type Claims interface {
+	GiveUp(ctx context.Context, mail, notice, reason string) (email.Sent, error)
+}
+
 // burial is a message on its way to the dead-letter queue.
 type burial struct {
 	final
-	failed int // sends that failed
+	givenUp bool // nobody answers it any more
+	refused int  // failures to have it given up
+	failed  int  // sends that failed
 }
 
 // bury sends the head l to the dead-letter queue, and deletes it when it is
@@ -49,6 +60,9 @@ func (c *Consumer) bury(l *lease) (slot bool) {
 	b := l.buried
 	ctx, cancel := context.WithTimeout(context.Background(), c.visibility)
 	defer cancel()
+	if slot, ours := c.forgo(ctx, l); !ours {
+		return slot
+	}
 	results := c.parts.DeadLetters.Send(ctx, []queue.Outgoing{c.deadLetter(l)})
 	if err := results[0].Err; err != nil {
 		b.failed++
@@ -58,6 +72,52 @@ func (c *Consumer) bury(l *lease) (slot bool) {
 	}
 	c.acknowledge(l, b.final)
 	return true
+}
+
+// forgo makes sure that a mail which is to be dead-lettered is not answered: SQS may
+// have ended its lease early, and another process be at it. It reports whether the
+// dead letter may be sent now, or else whether the group still holds its slot.
+func (c *Consumer) forgo(ctx context.Context, l *lease) (slot, ours bool) {
+	b := l.buried
+	if b.givenUp || b.result.Mail == "" || c.parts.Claims == nil {
+		return true, true
+	}
+	sent, err := c.parts.Claims.GiveUp(ctx, b.result.Mail, l.message.ID, clean(b.deadLetter))
+	if err != nil {
+		return c.forgoLater(l, err)
+	}
+	if sent.ID != "" {
+		c.log.Warn("it was to be dead-lettered, and was answered after all",
+			zap.String("message", l.message.ID), zap.String("group", l.message.Group), zap.String("reason", b.deadLetter))
+		b.result.Outcome = email.Outcome{Kind: email.Answered, Route: b.result.Route, From: b.result.From, Sent: sent}
+		b.deadLetter = ""
+		c.acknowledge(l, b.final)
+		return true, false
+	}
+	b.givenUp = true
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// Whoever has it now finds that it was given up, and why.
+	return true, !l.ended
+}
+
+// forgoLater asks again later, and not for ever: a record that cannot be read does
+// not let anybody answer the mail either.
+func (c *Consumer) forgoLater(l *lease, err error) (slot, ours bool) {
+	b := l.buried
+	after := min(c.config.Backoff.Here, c.backoff(b.refused+1))
+	if r, ok := errors.AsType[tryAgainAfter](err); ok && r.RetryAfter() > 0 {
+		after = r.RetryAfter()
+	} else if o, ok := errors.AsType[unavailable](err); !ok || o.Outage() == "" {
+		b.refused++
+	}
+	c.log.Warn("a mail could not be given up", zap.String("message", l.message.ID), zap.String("group", l.message.Group),
+		zap.String("reason", b.deadLetter), zap.Duration("after", after), zap.Error(err))
+	if b.refused >= c.config.Attempts {
+		b.givenUp = true
+		return true, true
+	}
+	return c.waitHere(l, after), false
 }
 
 // deadLetter is the message as the dead-letter queue gets it. Its group is its

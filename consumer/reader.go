@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -55,9 +54,10 @@ type Reader struct {
 
 // Limits bound what a [Reader] does.
 type Limits struct {
-	Memory   int64 // octets of all mails in work at once
-	Largest  int64 // object that is read at all, in octets
-	Attempts int   // tries of a mail before it is given up
+	Memory   int64         // octets of all mails in work at once
+	Largest  int64         // object that is read at all, in octets
+	Attempts int           // tries of a mail before it is given up
+	Deadline time.Duration // of one try
 }
 
 // NewReader returns a Reader.
@@ -90,13 +90,6 @@ func (r *Reader) Work(ctx context.Context, m queue.Message, try int) (Result, er
 	return result, nil
 }
 
-// tries is what the consumer knows of the tries of a message.
-type tries struct {
-	message  string
-	try      int // which this is, as far as this process knows
-	receives int
-}
-
 // one has one object handled.
 func (r *Reader) one(ctx context.Context, announced event.Object, t tries) (Result, error) {
 	result := Result{Bucket: announced.Bucket, Key: announced.Key, Announced: announced.Time, Rerun: announced.Rerun.ID}
@@ -108,16 +101,13 @@ func (r *Reader) one(ctx context.Context, announced event.Object, t tries) (Resu
 		defer object.Body.Close()
 	}
 	raw := raw(announced, object)
+	raw.Notice = t.message
 	result.Mail = raw.Object.ID()
 	mail, _ := r.handler.Takes(raw.Object)
 	if mail && object.Size > r.limits.Largest {
 		return result, &hopeless{fmt.Sprintf("the object has %d octets, more than the limit of %d", object.Size, r.limits.Largest)}
 	}
-	raw.Try, err = r.count(ctx, result.Mail, t)
-	result.Try = raw.Try
-	if err == nil && raw.Try > r.limits.Attempts {
-		return result, &hopeless{fmt.Sprintf("failed %d times, and a process ended before it had dead-lettered it", r.limits.Attempts)}
-	}
+	raw.Try, err = r.begin(ctx, result.Mail, t)
 	switch {
 	case err != nil:
 	case mail:
@@ -125,8 +115,8 @@ func (r *Reader) one(ctx context.Context, announced event.Object, t tries) (Resu
 	default:
 		result.Outcome, err = r.handler.Handle(ctx, raw)
 	}
-	// Also if the try could not be counted: it may have been written all the same.
-	r.recount(ctx, result.Mail, raw.Try, t, err)
+	// Also if it could not be begun: that may have been written all the same.
+	result.Try = r.end(ctx, result.Mail, raw.Try, t, err)
 	return result, err
 }
 
@@ -195,112 +185,6 @@ func raw(announced event.Object, object *store.Object) email.Raw {
 		}
 	}
 	return raw
-}
-
-// count returns which try this is. Tries are held in memory, which is enough
-// for as long as a process lives. A message that is received again may have
-// ended its process, so from then on its tries are written down before they
-// start. On the common way nothing is asked and nothing written.
-func (r *Reader) count(ctx context.Context, mail string, t tries) (int, error) {
-	if t.receives <= 1 {
-		return t.try, nil
-	}
-	return r.write(ctx, mail, t)
-}
-
-// write writes down that the next try of a mail begins, and returns which it is:
-// beside an error the one that may have been written, or 0 if surely none was.
-func (r *Reader) write(ctx context.Context, mail string, t tries) (int, error) {
-	for want := 0; ; {
-		record, etag, err := r.records.Mail(ctx, mail)
-		missing := errors.Is(err, store.ErrMissing)
-		if err != nil && !missing {
-			return want, fmt.Errorf("count the try: %w", err)
-		}
-		if record.SES != "" {
-			return t.try, nil // answered: this try only finds that out
-		}
-		if record.TriesOf != t.message {
-			record.Tries, record.TriesOf = 0, t.message
-		}
-		// The SDK asks again when an answer is lost, and then meets its own write:
-		// what this try is to be is settled by the first look.
-		if want == 0 {
-			want = max(t.try, record.Tries+1)
-		}
-		if record.Tries >= want {
-			return want, nil
-		}
-		record.Tries = want
-		if missing {
-			_, err = r.records.CreateMail(ctx, mail, record)
-		} else {
-			_, err = r.records.ReplaceMail(ctx, mail, etag, record)
-		}
-		if err != nil && !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrChanged) {
-			return want, fmt.Errorf("count the try: %w", err)
-		}
-		if err == nil {
-			return want, nil
-		}
-	}
-}
-
-// recount corrects what is written down after a try. One that does not count is
-// taken back. The last one is written down if it was not before: a process that
-// dies between the dead letter and the delete must not let another run the mail
-// once more, and perhaps answer it.
-func (r *Reader) recount(ctx context.Context, mail string, try int, t tries, err error) {
-	own := counts(err) && !errors.Is(context.Cause(ctx), errLost) && !errors.Is(context.Cause(ctx), errStopped)
-	switch {
-	case err == nil:
-	case !own && t.receives > 1 && try > 0:
-		r.discount(ctx, mail, t.message, try)
-	case own && t.receives <= 1 && try >= r.limits.Attempts:
-		t.try = try
-		if _, err := r.write(context.WithoutCancel(ctx), mail, t); err != nil {
-			r.log.Warn("the last try could not be written down", zap.String("mail", mail), zap.Error(err))
-		}
-	}
-}
-
-// patience is how long a try that does not count is tried to be taken back.
-const patience = time.Minute
-
-// discount takes a try back that does not count. That it could not be taken
-// back must not hide why the try failed.
-func (r *Reader) discount(ctx context.Context, mail, message string, counted int) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
-	for {
-		err := r.takeBack(ctx, mail, message, counted)
-		if err == nil {
-			return
-		}
-		if ctx.Err() != nil {
-			r.log.Warn("a try that does not count could not be taken back", zap.String("mail", mail), zap.Error(err))
-			return
-		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-		}
-	}
-}
-
-// takeBack takes back the try of this number, or leaves it to be if it was taken
-// back already.
-func (r *Reader) takeBack(ctx context.Context, mail, message string, counted int) error {
-	// A call that hangs must not use up the time for the next.
-	ctx, cancel := context.WithTimeout(ctx, patience/6)
-	defer cancel()
-	record, etag, err := r.records.Mail(ctx, mail)
-	if err != nil || record.TriesOf != message || record.Tries < counted {
-		return err
-	}
-	record.Tries--
-	_, err = r.records.ReplaceMail(ctx, mail, etag, record)
-	return err
 }
 
 // hopeless is the error of a mail that is not even read.
