@@ -10,21 +10,24 @@ import (
 	"inreply/queue"
 )
 
-// linger is how long a delete waits for company when none is under way.
-const linger = time.Millisecond
+// How long a delete waits for company that shares its call. While followers wait
+// here nobody waits for the delete of their head: the queue gives out what stands
+// behind them when all of them are deleted.
+const (
+	hurried   = time.Duration(0)       // the run is done, and the queue is likely to have more of its group
+	unhurried = 5 * time.Millisecond   // the run is done
+	followed  = 100 * time.Millisecond // followers wait here
+)
 
-// deleter deletes messages in batches that cost neither calls nor time: a full
-// batch leaves at once; a smaller one leaves when the last call has come back,
-// or after a linger when none is under way; and one that unlocks a group leaves
-// at once.
+// deleter deletes messages in batches that cost neither calls nor time: a batch
+// leaves when it is full, or when one in it need not wait any longer.
 type deleter struct {
 	c *Consumer
 
 	mu      sync.Mutex
 	pending []deletion
-	flying  int
-	timer   *time.Timer
-	armed   bool
+	leaves  time.Time   // when what is pending leaves at the latest; zero: nothing is
+	timer   *time.Timer // fires then, or too early
 	closing bool
 	landed  sync.WaitGroup // every deletion that was added
 }
@@ -40,38 +43,41 @@ func newDeleter(c *Consumer) *deleter {
 	return &deleter{c: c}
 }
 
-// add deletes the message of l, which is no longer held. unlocks says that its
-// group is known to have more than what was received.
-func (d *deleter) add(l *lease, f final, unlocks bool) {
+// add deletes the message of l, which is no longer held.
+func (d *deleter) add(l *lease, f final, within time.Duration) {
 	d.c.done.put(l.message.ID, struct{}{})
 	d.landed.Add(1)
-	d.enqueue(deletion{lease: l, final: f}, unlocks)
+	d.enqueue(deletion{lease: l, final: f}, within)
 }
 
-func (d *deleter) enqueue(x deletion, unlocks bool) {
+func (d *deleter) enqueue(x deletion, within time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.pending = append(d.pending, x)
-	if len(d.pending) >= 10 || unlocks || d.closing {
+	if len(d.pending) >= 10 || within == hurried || d.closing {
 		d.depart()
 		return
 	}
-	if d.flying > 0 || d.armed {
+	at := time.Now().Add(within)
+	if !d.leaves.IsZero() && !at.Before(d.leaves) {
 		return
 	}
-	d.armed = true
+	d.leaves = at
 	if d.timer == nil {
-		d.timer = time.AfterFunc(linger, d.lingered)
+		d.timer = time.AfterFunc(within, d.waited)
 		return
 	}
-	d.timer.Reset(linger)
+	d.timer.Reset(within)
 }
 
-func (d *deleter) lingered() {
+// waited sends off what is pending when it has waited long enough. The timer may
+// have been set for what has left since.
+func (d *deleter) waited() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.armed = false
-	d.depart()
+	if !d.leaves.IsZero() && !time.Now().Before(d.leaves) {
+		d.depart()
+	}
 }
 
 // depart sends off what is pending. d.mu is held.
@@ -80,10 +86,9 @@ func (d *deleter) depart() {
 		n := min(len(d.pending), 10)
 		batch := d.pending[:n:n]
 		d.pending = d.pending[n:]
-		d.flying++
 		go d.fly(batch)
 	}
-	d.pending = nil
+	d.pending, d.leaves = nil, time.Time{}
 }
 
 // fly makes one call and takes its answers, entry by entry.
@@ -97,12 +102,6 @@ func (d *deleter) fly(batch []deletion) {
 	errs := d.c.parts.Queue.Delete(ctx, handles)
 	cancel()
 
-	d.mu.Lock()
-	d.flying--
-	if d.flying == 0 {
-		d.depart()
-	}
-	d.mu.Unlock()
 	for i, x := range batch {
 		d.land(x, errs[i])
 	}
@@ -130,7 +129,7 @@ func (d *deleter) land(x deletion, err error) {
 		d.landed.Done()
 		return
 	}
-	time.AfterFunc(pause, func() { d.enqueue(x, false) })
+	time.AfterFunc(pause, func() { d.enqueue(x, unhurried) })
 }
 
 // close sends off everything, and returns when every delete was answered.

@@ -235,13 +235,20 @@ func (c *Consumer) note(l *lease, v verdict, err error) {
 func (c *Consumer) acknowledge(l *lease, f final) {
 	c.mu.Lock()
 	ours := c.pop(l)
-	unlocks := ours && len(l.group.run) == 0 && l.group.served > 1
+	within := followed
+	switch g := l.group; {
+	case len(g.run) > 0:
+	case g.more && g.served > 1:
+		within = hurried
+	default:
+		within = unhurried
+	}
 	c.mu.Unlock()
 	if !ours {
 		c.done.put(l.message.ID, struct{}{})
 		return
 	}
-	c.deleter.add(l, f, unlocks)
+	c.deleter.add(l, f, within)
 }
 
 // retry waits for the next try: here, with the lease kept, or in the queue.

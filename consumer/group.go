@@ -20,6 +20,7 @@ type group struct {
 	timer  *time.Timer // while waiting
 	probe  bool        // it may run although something is out
 	served int         // runs that were worked off; a group that came again is likely to have more
+	more   bool        // what was received of it last filled the answer up, so that the queue may have more
 	work   work        // what its handler is at
 }
 
@@ -159,21 +160,23 @@ func (c *Consumer) makeReady(g *group) {
 }
 
 // admit takes what one receive brought into the groups' runs. received is the
-// moment from which SQS counts its twelve hours, deadline the end of the leases.
-func (c *Consumer) admit(messages []queue.Message, received, deadline time.Time) {
+// moment from which SQS counts its twelve hours, deadline the end of the leases; full
+// says that there were as many messages as were asked for.
+func (c *Consumer) admit(messages []queue.Message, full bool, received, deadline time.Time) {
 	var again []*lease
-	for _, m := range messages {
+	for i, m := range messages {
 		l := &lease{message: m, received: received, deadline: deadline, index: -1}
 		if _, handled := c.done.get(m.ID); handled {
 			again = append(again, l)
 			continue
 		}
 		c.add(l)
+		l.group.more = full && i == len(messages)-1
 	}
 	// It was handled, and its delete did not come through: once is enough.
 	for _, l := range again {
 		c.log.Info("handled before, deleted now", zap.String("message", l.message.ID), zap.String("group", l.message.Group))
-		c.deleter.add(l, final{}, true)
+		c.deleter.add(l, final{}, hurried)
 	}
 }
 

@@ -102,7 +102,7 @@ func (c *Consumer) receive(ask int, wait time.Duration, finishedBefore int, prob
 		return
 	}
 	c.learn(messages, ask, c.intake.finished-finishedBefore)
-	c.admit(messages, received, deadline)
+	c.admit(messages, len(messages) >= ask, received, deadline)
 	if probe {
 		c.probed(messages)
 	}
