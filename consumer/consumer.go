@@ -206,7 +206,7 @@ func (c *Consumer) stop() {
 	c.mu.Lock()
 	c.stopping = true
 	waiting := c.takeWaiting()
-	open := c.intake.open
+	open := len(c.intake.opened)
 	running := c.running
 	c.checkIdle()
 	c.mu.Unlock()
@@ -236,7 +236,7 @@ func (c *Consumer) stop() {
 
 // checkIdle closes idle when a stop has nothing left to wait for. c.mu is held.
 func (c *Consumer) checkIdle() {
-	if !c.stopping || c.running > 0 || c.intake.open > 0 {
+	if !c.stopping || c.running > 0 || len(c.intake.opened) > 0 {
 		return
 	}
 	select {

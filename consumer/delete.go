@@ -99,8 +99,12 @@ func (d *deleter) fly(batch []deletion) {
 		handles[i] = x.lease.message.Handle
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), d.c.visibility)
+	began := time.Now()
 	errs := d.c.parts.Queue.Delete(ctx, handles)
 	cancel()
+	d.c.mu.Lock()
+	d.c.intake.call = average(d.c.intake.call, time.Since(began), 0.2)
+	d.c.mu.Unlock()
 
 	for i, x := range batch {
 		d.land(x, errs[i])

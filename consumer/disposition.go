@@ -150,6 +150,7 @@ func (c *Consumer) settle(ctx context.Context, l *lease, result Result, err erro
 	c.mu.Lock()
 	l.group.work = work{}
 	took := time.Since(l.started)
+	c.intake.work = average(c.intake.work, took, 0.05)
 	cause := context.Cause(ctx)
 	l.cancel(nil)
 	l.cancel = nil

@@ -60,8 +60,13 @@ func (c *Consumer) schedule() {
 	c.checkIdle()
 }
 
-// nextReady takes the group that has been ready the longest, or nil. c.mu is held.
+// nextReady takes the group that has been ready the longest, or nil. When the queue
+// has nothing more to give it takes the one with the longest run: a group is work
+// for one slot, and who is left at the end leaves the others idle. c.mu is held.
 func (c *Consumer) nextReady() *group {
+	if len(c.ready) > 1 && c.intake.dry(time.Now()) {
+		c.longestFirst()
+	}
 	for len(c.ready) > 0 {
 		g := c.ready[0]
 		c.ready[0] = nil
@@ -77,6 +82,37 @@ func (c *Consumer) nextReady() *group {
 	return nil
 }
 
+// longestFirst moves the ready group with the longest run to the front. c.mu is held.
+func (c *Consumer) longestFirst() {
+	longest, length := 0, 0
+	for i, g := range c.ready {
+		if g.state == ready && len(g.run) > length {
+			longest, length = i, len(g.run)
+		}
+	}
+	g := c.ready[longest]
+	copy(c.ready[1:longest+1], c.ready[:longest])
+	c.ready[0] = g
+}
+
+// passOn returns the group that is to have the slot of g: one with a longer run, when
+// the queue has nothing more to give. c.mu is held.
+func (c *Consumer) passOn(g *group) *group {
+	if len(c.ready) == 0 || len(g.run) == 0 || g.probe || c.stopping || len(c.outages) > 0 || !c.intake.dry(time.Now()) {
+		return g
+	}
+	c.longestFirst()
+	longest := c.ready[0]
+	if longest.state != ready || len(longest.run) <= len(g.run) {
+		return g
+	}
+	c.ready[0] = nil
+	c.ready = c.ready[1:]
+	longest.state = running
+	c.makeReady(g)
+	return longest
+}
+
 // start gives g a slot. c.mu is held.
 func (c *Consumer) start(g *group) {
 	g.state = running
@@ -86,24 +122,26 @@ func (c *Consumer) start(g *group) {
 }
 
 // workOff works off the run of one group, head after head, for as long as the
-// group holds its slot.
+// group holds its slot, or that of the group to which it passes it on.
 func (c *Consumer) workOff(g *group) {
 	for slot := true; slot; {
 		l, ctx := c.begin(g)
 		if l == nil {
 			return
 		}
+		g = l.group
 		result, err := c.try(ctx, l)
 		slot = c.settle(ctx, l, result, err)
 	}
 }
 
-// begin returns the head to work on now, with the context to do it in. When
-// there is none, or none may be worked on, it gives the slot back and returns
-// nil.
+// begin returns the head to work on now, with the context to do it in: of g, or of
+// another group that is to have the slot before. When there is none, or none may be
+// worked on, it gives the slot back and returns nil.
 func (c *Consumer) begin(g *group) (*lease, context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	g = c.passOn(g)
 	for len(g.run) > 0 && !c.stopping && (len(c.outages) == 0 || g.probe) {
 		l := g.run[0]
 		if !time.Now().Before(l.deadline) {
@@ -225,7 +263,6 @@ func (c *Consumer) pop(l *lease) bool {
 	if len(g.run) == 0 {
 		g.run = nil
 		g.served++
-		c.intake.finished++
 	}
 	return true
 }

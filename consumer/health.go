@@ -53,7 +53,7 @@ func (c *Consumer) Alive() error {
 		}
 	}
 	// Before Run there is nothing to turn.
-	if c.health.turned.IsZero() || c.stopping || len(c.outages) > 0 || c.intake.open == 0 && c.wanted() == 0 {
+	if c.health.turned.IsZero() || c.stopping || len(c.outages) > 0 || len(c.intake.opened) == 0 && c.wanted() == 0 {
 		return nil
 	}
 	if still := now.Sub(c.health.turned); still > stuckAfter {
@@ -80,7 +80,7 @@ func (c *Consumer) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return State{
-		Running: c.running, Leased: c.leased, Polls: c.intake.open,
+		Running: c.running, Leased: c.leased, Polls: len(c.intake.opened),
 		Outages: sortedKeys(c.outages), Failing: c.intake.failing, Stopping: c.stopping,
 		Parked: c.health.parked, Throttled: c.health.throttled, Lost: c.health.lost,
 	}

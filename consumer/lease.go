@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"inreply/queue"
 )
@@ -282,11 +283,8 @@ func (c *Consumer) release(leases []*lease, after time.Duration) {
 			c.settled(l)
 			extensions[i] = queue.Extension{Handle: l.message.Handle, For: after}
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), c.visibility)
-		errs := c.parts.Queue.Extend(ctx, extensions)
-		cancel()
 		var left []*lease
-		for i, err := range errs {
+		for i, err := range c.extendAll(extensions) {
 			if err != nil && !queue.Lost(err) && time.Now().Before(leases[i].deadline) {
 				left = append(left, leases[i])
 			}
@@ -296,6 +294,24 @@ func (c *Consumer) release(leases []*lease, after time.Duration) {
 			<-time.After(c.jittered(pause))
 		}
 	}
+}
+
+// extendAll asks for any number of extensions, in calls of ten side by side.
+func (c *Consumer) extendAll(extensions []queue.Extension) []error {
+	ctx, cancel := context.WithTimeout(context.Background(), c.visibility)
+	defer cancel()
+	errs := make([]error, len(extensions))
+	var calls errgroup.Group
+	calls.SetLimit(atOnce)
+	for at := 0; at < len(extensions); at += 10 {
+		calls.Go(func() error {
+			end := min(at+10, len(extensions))
+			copy(errs[at:end], c.parts.Queue.Extend(ctx, extensions[at:end]))
+			return nil
+		})
+	}
+	_ = calls.Wait() // The answers are entry by entry.
+	return errs
 }
 
 // leases is a heap in the order in which they are due.

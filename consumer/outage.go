@@ -68,7 +68,7 @@ func (c *Consumer) probe(o *outage) {
 		c.start(g)
 		return
 	}
-	if c.intake.open > 0 || !c.open(true) {
+	if len(c.intake.opened) > 0 || !c.open(true) {
 		c.probeLater(o)
 	}
 }

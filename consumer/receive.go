@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,29 +17,35 @@ const mostMessages = 10
 
 // intake decides how many receives are open at once. One is, when there is
 // nothing to do. While receives come back full there are more of them, as many
-// as are needed to fill the free slots, and those that will be free by the time
-// the answer is there. Consumer.mu guards it.
+// as are needed to fill the free slots, and those that will be free soon.
+// Consumer.mu guards it.
 type intake struct {
-	open     int     // receives under way
-	asked    int     // messages they may bring
-	allowed  int     // grows while receives come back full, and is one again after an empty one
-	groups   float64 // that a full receive brings, on average
-	ahead    float64 // groups that finish while a full receive is under way, on average
-	finished int     // groups that were worked off, ever
-	failing  bool
-	fatal    chan<- error
+	opened  []time.Time   // when each of the receives under way was, the oldest first
+	asked   int           // messages they may bring
+	allowed int           // grows while receives come back full, falls when they do not, and is one again after an empty one
+	groups  float64       // that a full receive brings, on average
+	call    time.Duration // that a delete takes, on average, and so a receive that has something to bring
+	work    time.Duration // that a handler takes, on average
+	failing bool
+	fatal   chan<- error
 }
 
 func newIntake() intake {
-	return intake{allowed: 1, groups: 5, ahead: 1}
+	return intake{allowed: 1, groups: 5, call: 50 * time.Millisecond, work: time.Second}
+}
+
+// dry reports whether the queue has nothing more to give just now: a receive has
+// been open for longer than it takes to bring what is there.
+func (i *intake) dry(now time.Time) bool {
+	return len(i.opened) > 0 && now.Sub(i.opened[0]) > 3*i.call
 }
 
 // poll opens as many receives as there is room for. c.mu is held.
 func (c *Consumer) poll() {
-	for !c.stopping && len(c.outages) == 0 && c.intake.open < c.wanted() {
+	for !c.stopping && len(c.outages) == 0 && len(c.intake.opened) < c.wanted() {
 		c.open(false)
 	}
-	if c.intake.open == 0 {
+	if len(c.intake.opened) == 0 {
 		c.health.turn(time.Now())
 	}
 }
@@ -53,13 +60,13 @@ func (c *Consumer) open(probe bool) bool {
 	if probe {
 		ask, wait = 1, time.Second
 	}
-	if c.intake.open == 0 {
+	if len(c.intake.opened) == 0 {
 		c.health.turn(time.Now())
 	}
-	c.intake.open++
 	c.intake.asked += ask
-	before := c.intake.finished
-	c.background.Go(func() { c.receive(ask, wait, before, probe) })
+	opened := time.Now()
+	c.intake.opened = append(c.intake.opened, opened)
+	c.background.Go(func() { c.receive(ask, wait, opened, probe) })
 	return true
 }
 
@@ -68,18 +75,23 @@ func (c *Consumer) wanted() int {
 	if c.config.capacity()-c.leased-c.intake.asked < 1 {
 		return 0
 	}
-	// Groups finish in waves, since those that started together do, so twice the
-	// average is ready for the next.
-	ahead := min(int(math.Ceil(2*c.intake.ahead)), c.config.Concurrency)
-	free := c.config.Concurrency + ahead - c.running - len(c.ready)
+	free := c.config.Concurrency + c.ahead() - c.running - len(c.ready)
 	if free <= 0 {
 		return 0
 	}
 	return min(c.intake.allowed, int(math.Ceil(float64(free)/c.intake.groups)))
 }
 
+// ahead is how many groups are held beyond those that have a slot: as many as are
+// begun within about a second, so that no slot waits for a receive, and no message
+// waits for long here that another process could have taken. c.mu is held.
+func (c *Consumer) ahead() int {
+	handled := float64(c.config.Concurrency) * float64(time.Second) / float64(max(c.intake.work, time.Microsecond))
+	return int(min(1+handled*c.intake.groups/mostMessages, float64(c.config.Concurrency)))
+}
+
 // receive is one logical receive: it is asked until it is answered.
-func (c *Consumer) receive(ask int, wait time.Duration, finishedBefore int, probe bool) {
+func (c *Consumer) receive(ask int, wait time.Duration, opened time.Time, probe bool) {
 	messages, received, err := c.ask(ask, wait)
 	now := time.Now()
 	// The leases began when SQS chose the messages, and that was not after now.
@@ -89,8 +101,9 @@ func (c *Consumer) receive(ask int, wait time.Duration, finishedBefore int, prob
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.intake.open--
 	c.intake.asked -= ask
+	i := slices.Index(c.intake.opened, opened)
+	c.intake.opened = slices.Delete(c.intake.opened, i, i+1)
 	if err != nil {
 		c.checkIdle()
 		return
@@ -101,7 +114,7 @@ func (c *Consumer) receive(ask int, wait time.Duration, finishedBefore int, prob
 		c.refuse(messages, received, deadline)
 		return
 	}
-	c.learn(messages, ask, c.intake.finished-finishedBefore)
+	c.learn(messages, ask)
 	c.admit(messages, len(messages) >= ask, received, deadline)
 	if probe {
 		c.probed(messages)
@@ -177,7 +190,7 @@ func (c *Consumer) giveUp(err error) {
 }
 
 // learn takes from an answer how many receives are worth having. c.mu is held.
-func (c *Consumer) learn(messages []queue.Message, ask, finished int) {
+func (c *Consumer) learn(messages []queue.Message, ask int) {
 	const weight = 0.2
 	i := &c.intake
 	c.meters.received.Add(context.Background(), int64(len(messages)), c.meters.receiving)
@@ -186,9 +199,10 @@ func (c *Consumer) learn(messages []queue.Message, ask, finished int) {
 		return
 	}
 	if len(messages) < ask {
+		i.allowed = max(1, i.allowed/2)
 		return
 	}
-	i.allowed = min(4*i.allowed, c.config.Concurrency)
+	i.allowed = min(8*i.allowed, c.config.Concurrency)
 	distinct := 1
 	for n := 1; n < len(messages); n++ {
 		if messages[n].Group != messages[n-1].Group {
@@ -196,7 +210,11 @@ func (c *Consumer) learn(messages []queue.Message, ask, finished int) {
 		}
 	}
 	i.groups += weight * (float64(distinct) - i.groups)
-	i.ahead += weight * (float64(finished) - i.ahead)
+}
+
+// average moves an average towards one more value.
+func average(so, one time.Duration, weight float64) time.Duration {
+	return so + time.Duration(weight*float64(one-so))
 }
 
 // refuse gives back what a poll brought after the stop began. c.mu is held.
