@@ -111,6 +111,7 @@ type Consumer struct {
 	cancelPolls context.CancelFunc
 	background  sync.WaitGroup // receives and releases: what Run waits for
 
+	crew    crew
 	keeper  *keeper
 	deleter *deleter
 	done    *memory[struct{}] // handled, but the delete never came through
@@ -159,6 +160,7 @@ func New(config Config, visibility time.Duration, parts Parts) (*Consumer, error
 	}
 	c.work, c.cancelWork = context.WithCancelCause(context.Background())
 	c.polls, c.cancelPolls = context.WithCancel(context.Background())
+	c.crew = newCrew()
 	c.keeper = newKeeper(c)
 	c.deleter = newDeleter(c)
 	if err := c.observe(parts.Meter); err != nil {
@@ -229,6 +231,7 @@ func (c *Consumer) stop() {
 	c.deleter.close()
 	c.background.Wait()
 	c.keeper.close()
+	c.crew.dismiss()
 	c.cancelWork(errStopped)
 	c.cancelPolls()
 	c.log.Info("stopped", zap.Duration("took", time.Since(started)))

@@ -25,18 +25,11 @@ type deleter struct {
 	c *Consumer
 
 	mu      sync.Mutex
-	pending []deletion
+	pending []*lease
 	leaves  time.Time   // when what is pending leaves at the latest; zero: nothing is
 	timer   *time.Timer // fires then, or too early
 	closing bool
 	landed  sync.WaitGroup // every deletion that was added
-}
-
-// deletion is one message whose work is done.
-type deletion struct {
-	lease *lease
-	final final
-	tried int
 }
 
 func newDeleter(c *Consumer) *deleter {
@@ -47,14 +40,18 @@ func newDeleter(c *Consumer) *deleter {
 func (d *deleter) add(l *lease, f final, within time.Duration) {
 	d.c.done.put(l.message.ID, struct{}{})
 	d.landed.Add(1)
-	d.enqueue(deletion{lease: l, final: f}, within)
+	l.final = f
+	d.enqueue(l, within)
 }
 
-func (d *deleter) enqueue(x deletion, within time.Duration) {
+func (d *deleter) enqueue(l *lease, within time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.pending = append(d.pending, x)
-	if len(d.pending) >= 10 || within == hurried || d.closing {
+	if d.pending == nil {
+		d.pending = make([]*lease, 0, perCall)
+	}
+	d.pending = append(d.pending, l)
+	if len(d.pending) >= perCall || within == hurried || d.closing {
 		d.depart()
 		return
 	}
@@ -83,20 +80,20 @@ func (d *deleter) waited() {
 // depart sends off what is pending. d.mu is held.
 func (d *deleter) depart() {
 	for len(d.pending) > 0 {
-		n := min(len(d.pending), 10)
+		n := min(len(d.pending), perCall)
 		batch := d.pending[:n:n]
 		d.pending = d.pending[n:]
-		go d.fly(batch)
+		d.c.crew.do(func() { d.fly(batch) })
 	}
 	d.pending, d.leaves = nil, time.Time{}
 }
 
 // fly makes one call and takes its answers, entry by entry.
-func (d *deleter) fly(batch []deletion) {
+func (d *deleter) fly(batch []*lease) {
+	d.c.settled(batch)
 	handles := make([]string, len(batch))
-	for i, x := range batch {
-		d.c.settled(x.lease)
-		handles[i] = x.lease.message.Handle
+	for i, l := range batch {
+		handles[i] = l.message.Handle
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), d.c.visibility)
 	began := time.Now()
@@ -106,34 +103,33 @@ func (d *deleter) fly(batch []deletion) {
 	d.c.intake.call = average(d.c.intake.call, time.Since(began), 0.2)
 	d.c.mu.Unlock()
 
-	for i, x := range batch {
-		d.land(x, errs[i])
+	for i, l := range batch {
+		d.land(l, errs[i])
 	}
 }
 
 // land takes the answer for one message. A delete that failed is tried again
 // until the lease has ended; after that the message comes back, and is deleted
 // then, for it is remembered as done.
-func (d *deleter) land(x deletion, err error) {
-	l := x.lease
+func (d *deleter) land(l *lease, err error) {
 	if err == nil {
 		d.c.done.forget(l.message.ID)
 		d.c.tries.forget(l.message.ID)
-		x.final.log(d.c, l, time.Now())
+		l.final.log(d.c, l, time.Now())
 		d.landed.Done()
 		return
 	}
-	x.tried++
-	pause := d.c.jittered(min(5*time.Second, 50*time.Millisecond<<min(x.tried, 7)))
+	l.undeleted++
+	pause := d.c.jittered(min(5*time.Second, 50*time.Millisecond<<min(l.undeleted, 7)))
 	if queue.Lost(err) || !time.Now().Add(pause).Before(l.deadline) {
 		d.c.meters.undeleted.Add(context.Background(), 1)
 		d.c.log.Warn("handled, but not deleted: it will be deleted when it comes back",
 			zap.String("message", l.message.ID), zap.String("group", l.message.Group), zap.Error(err))
-		x.final.log(d.c, l, time.Now())
+		l.final.log(d.c, l, time.Now())
 		d.landed.Done()
 		return
 	}
-	time.AfterFunc(pause, func() { d.enqueue(x, unhurried) })
+	time.AfterFunc(pause, func() { d.enqueue(l, unhurried) })
 }
 
 // close sends off everything, and returns when every delete was answered.

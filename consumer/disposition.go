@@ -142,7 +142,6 @@ func (c *Consumer) try(ctx context.Context, l *lease) (result Result, err error)
 // group still holds its slot.
 func (c *Consumer) settle(ctx context.Context, l *lease, result Result, err error) (slot bool) {
 	if l.buried != nil {
-		l.cancel(nil)
 		slot = c.bury(l)
 		c.endBurialProbe(l.group)
 		return slot
@@ -152,7 +151,6 @@ func (c *Consumer) settle(ctx context.Context, l *lease, result Result, err erro
 	took := time.Since(l.started)
 	c.intake.work = average(c.intake.work, took, 0.05)
 	cause := context.Cause(ctx)
-	l.cancel(nil)
 	l.cancel = nil
 	l.try = max(l.try, result.Try)
 	probing := l.group.probe

@@ -118,14 +118,19 @@ func (c *Consumer) start(g *group) {
 	g.state = running
 	c.running++
 	// Not one of those that Run waits for: a handler may never return.
-	go c.workOff(g)
+	c.crew.do(func() { c.workOff(g) })
 }
 
 // workOff works off the run of one group, head after head, for as long as the
 // group holds its slot, or that of the group to which it passes it on.
 func (c *Consumer) workOff(g *group) {
+	ctx, cancel := context.WithCancelCause(c.work)
+	defer func() { cancel(nil) }()
 	for slot := true; slot; {
-		l, ctx := c.begin(g)
+		if ctx.Err() != nil {
+			ctx, cancel = context.WithCancelCause(c.work)
+		}
+		l := c.begin(g, cancel)
 		if l == nil {
 			return
 		}
@@ -135,10 +140,10 @@ func (c *Consumer) workOff(g *group) {
 	}
 }
 
-// begin returns the head to work on now, with the context to do it in: of g, or of
-// another group that is to have the slot before. When there is none, or none may be
-// worked on, it gives the slot back and returns nil.
-func (c *Consumer) begin(g *group) (*lease, context.Context) {
+// begin returns the head to work on now: of g, or of another group that is to have the
+// slot before. When there is none, or none may be worked on, it gives the slot back and
+// returns nil. cancel ends the work.
+func (c *Consumer) begin(g *group, cancel context.CancelCauseFunc) *lease {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	g = c.passOn(g)
@@ -154,12 +159,11 @@ func (c *Consumer) begin(g *group) (*lease, context.Context) {
 		if l.buried == nil {
 			g.work = work{message: l.message.ID, since: l.started}
 		}
-		ctx, cancel := context.WithCancelCause(c.work)
 		l.cancel = cancel
-		return l, ctx
+		return l
 	}
 	c.leave(g)
-	return nil, nil
+	return nil
 }
 
 // leave gives the slot of g back. c.mu is held.

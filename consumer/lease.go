@@ -40,7 +40,14 @@ type lease struct {
 	started time.Time
 	cancel  context.CancelCauseFunc // while it is worked on
 	buried  *burial                 // it goes to the dead-letter queue, as soon as that takes it
+
+	// Of one that is done and waits to be deleted; they are the deleter's.
+	final     final
+	undeleted int // deletes that failed
 }
+
+// perCall is how many entries SQS takes in one call, and how many messages it gives.
+const perCall = 10
 
 // lose takes l and everything behind it out of its run: whoever has l now will
 // get the others next. What is behind it is given back untried. c.mu is held.
@@ -174,9 +181,9 @@ func (k *keeper) due() ([]*lease, time.Duration) {
 	now := time.Now()
 	soon := now.Add(k.c.visibility / 8)
 	var due []*lease
-	for len(k.leases) > 0 && len(due) < 10*atOnce {
+	for len(k.leases) > 0 && len(due) < perCall*atOnce {
 		l := k.leases[0]
-		if l.due.After(now) && (len(due)%10 == 0 || l.due.After(soon)) {
+		if l.due.After(now) && (len(due)%perCall == 0 || l.due.After(soon)) {
 			break
 		}
 		heap.Pop(&k.leases)
@@ -200,7 +207,7 @@ func (k *keeper) due() ([]*lease, time.Duration) {
 // extend asks for one more visibility timeout for each lease.
 func (k *keeper) extend(due []*lease) {
 	var calls sync.WaitGroup
-	for batch := range slices.Chunk(due, 10) {
+	for batch := range slices.Chunk(due, perCall) {
 		calls.Go(func() { k.extendBatch(batch) })
 	}
 	calls.Wait()
@@ -251,12 +258,17 @@ func (k *keeper) extended(l *lease, asked time.Time, err error) {
 	k.push(l)
 }
 
-// settled waits until no extension of l is under way.
-func (c *Consumer) settled(l *lease) {
+// settled waits until no extension of the leases is under way.
+func (c *Consumer) settled(leases []*lease) {
+	var under []chan struct{}
 	c.mu.Lock()
-	extending := l.extending
+	for _, l := range leases {
+		if l.extending != nil {
+			under = append(under, l.extending)
+		}
+	}
 	c.mu.Unlock()
-	if extending != nil {
+	for _, extending := range under {
 		<-extending
 	}
 }
@@ -278,9 +290,9 @@ func (c *Consumer) giveBack(runs [][]*lease) {
 // until it is done or they have run out by themselves.
 func (c *Consumer) release(leases []*lease, after time.Duration) {
 	for pause := 50 * time.Millisecond; len(leases) > 0; pause = min(2*pause, 5*time.Second) {
+		c.settled(leases)
 		extensions := make([]queue.Extension, len(leases))
 		for i, l := range leases {
-			c.settled(l)
 			extensions[i] = queue.Extension{Handle: l.message.Handle, For: after}
 		}
 		var left []*lease
@@ -303,9 +315,9 @@ func (c *Consumer) extendAll(extensions []queue.Extension) []error {
 	errs := make([]error, len(extensions))
 	var calls errgroup.Group
 	calls.SetLimit(atOnce)
-	for at := 0; at < len(extensions); at += 10 {
+	for at := 0; at < len(extensions); at += perCall {
 		calls.Go(func() error {
-			end := min(at+10, len(extensions))
+			end := min(at+perCall, len(extensions))
 			copy(errs[at:end], c.parts.Queue.Extend(ctx, extensions[at:end]))
 			return nil
 		})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -31,6 +32,28 @@ type meters struct {
 	receiving       metric.MeasurementOption
 	dispositions    map[disposition]metric.MeasurementOption
 	outcomes        map[string]metric.MeasurementOption
+	ends            *ends
+}
+
+// ends are the attribute sets of how mails ended. There are few: outcomes, reasons
+// as words, and the routes of the settings.
+type ends struct {
+	mu   sync.Mutex
+	sets map[end]metric.MeasurementOption
+}
+
+type end struct{ outcome, reason, route string }
+
+func (e *ends) set(of end) metric.MeasurementOption {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	set, known := e.sets[of]
+	if !known {
+		set = metric.WithAttributeSet(attribute.NewSet(
+			attribute.String("outcome", of.outcome), attribute.String("reason", of.reason), attribute.String("route", of.route)))
+		e.sets[of] = set
+	}
+	return set
 }
 
 // The ends of a message that no handler names.
@@ -72,6 +95,7 @@ func newMeters(m metric.Meter, queue string) (meters, error) {
 		receiving:       metric.WithAttributeSet(attribute.NewSet(append(slices.Clip(common), attribute.String("messaging.operation.name", "receive"))...)),
 		dispositions:    map[disposition]metric.MeasurementOption{},
 		outcomes:        map[string]metric.MeasurementOption{},
+		ends:            &ends{sets: map[end]metric.MeasurementOption{}},
 	}
 	for _, d := range []disposition{acknowledge, retry, bury, hold, park, yield, drop} {
 		ms.dispositions[d] = metric.WithAttributeSet(attribute.NewSet(append(slices.Clip(common),
@@ -182,8 +206,7 @@ func (f final) measure(m meters, outcome string, l *lease, now time.Time) {
 	if began.IsZero() {
 		began = l.message.Sent
 	}
-	m.ended.Add(context.Background(), 1, metric.WithAttributes(
-		attribute.String("outcome", outcome), attribute.String("reason", f.code()), attribute.String("route", f.result.Route)))
+	m.ended.Add(context.Background(), 1, m.ends.set(end{outcome, f.code(), f.result.Route}))
 	if took := now.Sub(began); !began.IsZero() && took >= 0 {
 		m.took.Record(context.Background(), took.Seconds(), m.outcomes[outcome])
 	}

@@ -12,9 +12,6 @@ import (
 	"inreply/queue"
 )
 
-// asked is the most that SQS returns in one receive.
-const mostMessages = 10
-
 // intake decides how many receives are open at once. One is, when there is
 // nothing to do. While receives come back full there are more of them, as many
 // as are needed to fill the free slots, and those that will be free soon.
@@ -53,7 +50,7 @@ func (c *Consumer) poll() {
 // open starts one receive if there is room for what it brings: a single message
 // for a probe, without a long wait. c.mu is held.
 func (c *Consumer) open(probe bool) bool {
-	ask, wait := min(mostMessages, c.config.capacity()-c.leased-c.intake.asked), c.config.Poll
+	ask, wait := min(perCall, c.config.capacity()-c.leased-c.intake.asked), c.config.Poll
 	if ask < 1 {
 		return false
 	}
@@ -66,7 +63,11 @@ func (c *Consumer) open(probe bool) bool {
 	c.intake.asked += ask
 	opened := time.Now()
 	c.intake.opened = append(c.intake.opened, opened)
-	c.background.Go(func() { c.receive(ask, wait, opened, probe) })
+	c.background.Add(1)
+	c.crew.do(func() {
+		defer c.background.Done()
+		c.receive(ask, wait, opened, probe)
+	})
 	return true
 }
 
@@ -87,7 +88,7 @@ func (c *Consumer) wanted() int {
 // waits for long here that another process could have taken. c.mu is held.
 func (c *Consumer) ahead() int {
 	handled := float64(c.config.Concurrency) * float64(time.Second) / float64(max(c.intake.work, time.Microsecond))
-	return int(min(1+handled*c.intake.groups/mostMessages, float64(c.config.Concurrency)))
+	return int(min(1+handled*c.intake.groups/perCall, float64(c.config.Concurrency)))
 }
 
 // receive is one logical receive: it is asked until it is answered.
