@@ -160,7 +160,6 @@ func New(config Config, visibility time.Duration, parts Parts) (*Consumer, error
 	}
 	c.work, c.cancelWork = context.WithCancelCause(context.Background())
 	c.polls, c.cancelPolls = context.WithCancel(context.Background())
-	c.crew = newCrew()
 	c.keeper = newKeeper(c)
 	c.deleter = newDeleter(c)
 	if err := c.observe(parts.Meter); err != nil {
