@@ -27,6 +27,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"inreply/tracing"
 )
 
 // Store is S3. It is safe for concurrent use.
@@ -51,25 +55,26 @@ type Object struct {
 // known before its body is read; a body that ends early is an error when it is
 // read, and so is one that stops coming.
 func (s *Store) Open(ctx context.Context, bucket, key, versionID string) (*Object, error) {
+	ctx, span := called(ctx, "GetObject", bucket, key)
 	asking, cancel := context.WithCancelCause(ctx)
 	late := time.AfterFunc(patience, func() { cancel(errLate) })
 	out, err := s.client.GetObject(asking, &s3.GetObjectInput{Bucket: &bucket, Key: &key, VersionId: optional(versionID)})
 	late.Stop()
+	if err == nil && out.ContentLength == nil {
+		err = errNoLength
+		defer out.Body.Close()
+	}
 	if err != nil {
 		defer cancel(nil)
+		tracing.End(span, err)
 		return nil, reading(asking, "get object", bucket, key, err)
-	}
-	if out.ContentLength == nil {
-		defer cancel(nil)
-		defer out.Body.Close()
-		return nil, reading(asking, "get object", bucket, key, errNoLength)
 	}
 	o := &Object{
 		Bucket: bucket, Key: key, VersionID: aws.ToString(out.VersionId), ETag: unquoted(out.ETag),
 		ContentType: aws.ToString(out.ContentType), Size: aws.ToInt64(out.ContentLength),
 		LastModified: aws.ToTime(out.LastModified),
 	}
-	o.Body = &body{from: out.Body, left: o.Size, ctx: asking, cancel: cancel, late: late, bucket: bucket, key: key}
+	o.Body = &body{from: out.Body, left: o.Size, ctx: asking, cancel: cancel, late: late, span: span, bucket: bucket, key: key}
 	return o, nil
 }
 
@@ -80,6 +85,7 @@ type body struct {
 	ctx         context.Context //nolint:containedctx // of the call whose answer this is
 	cancel      context.CancelCauseFunc
 	late        *time.Timer // cancels the call; runs while S3 is waited for
+	span        trace.Span  // of the call: until the last octet is here
 	bucket, key string
 }
 
@@ -92,7 +98,11 @@ func (b *body) Read(p []byte) (int, error) {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
+		tracing.Fail(b.span, err)
 		err = reading(b.ctx, "read object", b.bucket, b.key, err)
+	}
+	if b.left <= 0 {
+		b.span.End()
 	}
 	return n, err //nolint:wrapcheck // io.EOF must stay what it is
 }
@@ -100,12 +110,15 @@ func (b *body) Read(p []byte) (int, error) {
 // Close may be called at any time, also before the end.
 func (b *body) Close() error {
 	defer b.cancel(nil)
+	defer b.span.End() // Ends what has not ended.
 	b.late.Stop()
 	return b.from.Close() //nolint:wrapcheck // nobody asks why a close failed
 }
 
 // Head asks what S3 knows of an object, and reads nothing of it.
-func (s *Store) Head(ctx context.Context, bucket, key, versionID string) (*Object, error) {
+func (s *Store) Head(ctx context.Context, bucket, key, versionID string) (_ *Object, err error) {
+	ctx, span := called(ctx, "HeadObject", bucket, key)
+	defer func() { tracing.End(span, err) }()
 	asking, cancel := context.WithTimeoutCause(ctx, patience, errLate)
 	defer cancel()
 	out, err := s.client.HeadObject(asking, &s3.HeadObjectInput{Bucket: &bucket, Key: &key, VersionId: optional(versionID)})
@@ -130,7 +143,9 @@ func (s *Store) Head(ctx context.Context, bucket, key, versionID string) (*Objec
 }
 
 // Top reads the first n octets of an object, or all of a smaller one.
-func (s *Store) Top(ctx context.Context, bucket, key, versionID string, n int64) ([]byte, error) {
+func (s *Store) Top(ctx context.Context, bucket, key, versionID string, n int64) (_ []byte, err error) {
+	ctx, span := called(ctx, "GetObject", bucket, key)
+	defer func() { tracing.End(span, err) }()
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errLate)
 	defer cancel()
 	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{
@@ -186,6 +201,15 @@ func (s *Store) List(ctx context.Context, bucket, prefix, after string) iter.Seq
 			}
 		}
 	}
+}
+
+// called begins the span of a call.
+func called(ctx context.Context, operation, bucket, key string) (context.Context, trace.Span) {
+	ctx, span := tracing.Call(ctx, "S3", operation)
+	if span.IsRecording() {
+		span.SetAttributes(attribute.String("aws.s3.bucket", bucket), attribute.String("aws.s3.key", key))
+	}
+	return ctx, span
 }
 
 func optional(s string) *string {

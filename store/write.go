@@ -3,16 +3,21 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"inreply/tracing"
 )
 
 // Get reads a small object. Its error is ErrMissing if there is none.
 func (s *Store) Get(ctx context.Context, bucket, key string) (content []byte, etag string, err error) {
+	ctx, span := called(ctx, "GetObject", bucket, key)
+	defer func() { tracing.End(span, unexpected(err)) }()
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errLate)
 	defer cancel()
 	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
@@ -46,7 +51,9 @@ func (s *Store) Replace(ctx context.Context, bucket, key, etag, contentType stri
 // conflicts is how often a write is tried that met another one under way.
 const conflicts = 5
 
-func (s *Store) put(ctx context.Context, in *s3.PutObjectInput, content []byte, refused error) (string, error) {
+func (s *Store) put(ctx context.Context, in *s3.PutObjectInput, content []byte, refused error) (etag string, err error) {
+	ctx, span := called(ctx, "PutObject", *in.Bucket, *in.Key)
+	defer func() { tracing.End(span, unexpected(err)) }()
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errLate)
 	defer cancel()
 	for try := 0; ; try++ {
@@ -72,6 +79,15 @@ func (s *Store) put(ctx context.Context, in *s3.PutObjectInput, content []byte, 
 		}
 		return "", failed(ctx, "put object", *in.Bucket, *in.Key, err)
 	}
+}
+
+// unexpected is an error that a trace shows as one: that somebody was faster, or
+// nobody was there yet, is an answer.
+func unexpected(err error) error {
+	if errors.Is(err, ErrMissing) || errors.Is(err, ErrExists) || errors.Is(err, ErrChanged) {
+		return nil
+	}
+	return err
 }
 
 // pause waits a little, longer with each try.
