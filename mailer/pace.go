@@ -9,7 +9,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ses"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
+
+	"inreply/tracing"
 )
 
 // pace keeps this process at a rate that SES takes. N processes share one quota
@@ -61,6 +64,8 @@ func (p *pace) wait(ctx context.Context) error {
 	if d <= 0 {
 		return nil
 	}
+	_, span := tracing.Begin(ctx, "wait for the send rate", trace.SpanKindInternal)
+	defer span.End()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

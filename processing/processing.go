@@ -28,10 +28,13 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"inreply/email"
 	"inreply/store"
+	"inreply/tracing"
 )
 
 // Processor answers a mail. A nil Reply is silence on purpose. What it says of
@@ -100,7 +103,7 @@ func (p *Processing) Handle(ctx context.Context, raw email.Raw) (email.Outcome, 
 	} else if !mail {
 		return silent(email.Outcome{}, silence{NoRoute, "it lies where no route looks"}), nil
 	}
-	m, err := p.parser.Parse(raw)
+	m, err := p.parse(ctx, raw)
 	if err != nil {
 		return email.Outcome{}, fmt.Errorf("parse: %w", err)
 	}
@@ -122,7 +125,7 @@ func (p *Processing) Handle(ctx context.Context, raw email.Raw) (email.Outcome, 
 		return silent(outcome, why), nil
 	}
 	m.Permit = p.permitted(r, m, why)
-	reply, err := r.processor.Process(ctx, m)
+	reply, err := r.process(ctx, m)
 	if err != nil {
 		return outcome, fmt.Errorf("process by route %s: %w", r.Name, err)
 	}
@@ -135,6 +138,27 @@ func (p *Processing) Handle(ctx context.Context, raw email.Raw) (email.Outcome, 
 		return silent(outcome, silence{NoAnswer, "the processor has no answer"}), nil
 	}
 	return p.answer(ctx, r, m, h, reply, outcome)
+}
+
+// parse reads the mail.
+func (p *Processing) parse(ctx context.Context, raw email.Raw) (*email.Message, error) {
+	_, span := tracing.Begin(ctx, "parse", trace.SpanKindInternal)
+	m, err := p.parser.Parse(raw)
+	if err == nil && span.IsRecording() {
+		span.SetAttributes(attribute.Int64("inreply.mail.size", raw.Object.Size), attribute.Int("inreply.mail.attachments", len(m.Attachments)))
+	}
+	tracing.End(span, err)
+	return m, err //nolint:wrapcheck // Handle says what it did
+}
+
+// process asks the route's processor.
+func (r *route) process(ctx context.Context, m *email.Message) (reply *email.Reply, err error) {
+	ctx, span := tracing.Begin(ctx, r.step, trace.SpanKindInternal)
+	defer func() { tracing.End(span, err) }()
+	if span.IsRecording() {
+		span.SetAttributes(attribute.String("inreply.route", r.Name))
+	}
+	return r.processor.Process(ctx, m) //nolint:wrapcheck // whoever asks says by which route
 }
 
 // permit asks the policy: what the mail says of itself, then what is remembered
@@ -184,7 +208,7 @@ const unaddressed = "object: nobody is to be answered"
 func (p *Processing) handOn(ctx context.Context, r *route, raw email.Raw) (email.Outcome, error) {
 	outcome := email.Outcome{Route: r.Name}
 	m := r.object(raw)
-	reply, err := r.processor.Process(ctx, m)
+	reply, err := r.process(ctx, m)
 	if err != nil {
 		return outcome, fmt.Errorf("process by route %s: %w", r.Name, err)
 	}

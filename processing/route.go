@@ -18,6 +18,7 @@ type route struct {
 	policy    Policy // with what the common one adds
 	processor Processor
 	subject   *regexp.Regexp
+	step      string // in a trace
 }
 
 // unroutedName is the route of a mail that none takes and that is refused.
@@ -40,14 +41,14 @@ func compile(config Config, processors map[string]Processor, mailer Mailer) ([]r
 		if r.Policy != nil {
 			policy = r.Policy.over(config.Policy)
 		}
-		routes = append(routes, route{Route: r, policy: policy, processor: processor, subject: regexp.MustCompile(r.Subject)})
+		routes = append(routes, route{Route: r, policy: policy, processor: processor, subject: regexp.MustCompile(r.Subject), step: "processor " + r.Processor})
 	}
 	return routes, errors.Join(faults...)
 }
 
 // refuser is the route that refuses politely.
 func refuser(config Config, processors map[string]Processor) (route, error) {
-	r := route{Route: Route{Name: unroutedName}, policy: config.Policy, processor: Refusal(config.Refusal)}
+	r := route{Route: Route{Name: unroutedName}, policy: config.Policy, processor: Refusal(config.Refusal), step: "processor refusal"}
 	if config.Refuser == "" {
 		return r, nil
 	}
