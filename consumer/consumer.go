@@ -42,6 +42,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"inreply/email"
@@ -90,6 +91,7 @@ type Parts struct {
 	Claims      Claims // nil if nothing is ever answered
 	Logger      *zap.Logger
 	Meter       metric.Meter
+	Tracer      trace.Tracer   // nil: nothing is traced
 	Random      func() float64 // in [0, 1), for jitter
 	NewID       func() string  // a new id for each logical receive, at most 128 characters
 }
@@ -100,6 +102,7 @@ type Consumer struct {
 	parts      Parts
 	log        *zap.Logger
 	meters     meters
+	traces     traces
 	visibility time.Duration
 
 	// work outlives the context of Run: its cancellation, with a cause, is what
@@ -150,6 +153,7 @@ func New(config Config, visibility time.Duration, parts Parts) (*Consumer, error
 		parts:      parts,
 		log:        parts.Logger,
 		meters:     meters,
+		traces:     newTraces(parts.Tracer, config.Queue),
 		visibility: visibility,
 		done:       newMemory[struct{}](remembered),
 		tries:      newMemory[int](remembered),

@@ -12,6 +12,7 @@ import (
 
 	"inreply/email"
 	"inreply/queue"
+	"inreply/tracing"
 )
 
 // DeadLetterAttribute is the name of the message attribute that holds a
@@ -33,7 +34,7 @@ type DeadLetter struct {
 	Mail     string    `json:"mail,omitempty"`
 	From     string    `json:"from,omitempty"`
 	Route    string    `json:"route,omitempty"`
-	Trace    string    `json:"trace,omitempty"`
+	Trace    string    `json:"trace,omitempty"` // its id
 }
 
 // longestReason bounds the reason, in octets.
@@ -63,8 +64,10 @@ func (c *Consumer) bury(l *lease) (slot bool) {
 	if slot, ours := c.forgo(ctx, l); !ours {
 		return slot
 	}
-	results := c.parts.DeadLetters.Send(ctx, []queue.Outgoing{c.deadLetter(l)})
-	if err := results[0].Err; err != nil {
+	span := c.traces.bury(ctx, l)
+	err := c.parts.DeadLetters.Send(ctx, []queue.Outgoing{c.deadLetter(l)})[0].Err
+	tracing.End(span, err)
+	if err != nil {
 		b.failed++
 		c.log.Error("a dead letter could not be sent; it will be tried again",
 			zap.String("message", l.message.ID), zap.String("group", l.message.Group), zap.String("reason", b.deadLetter), zap.Error(err))
@@ -129,7 +132,7 @@ func (c *Consumer) deadLetter(l *lease) queue.Outgoing {
 		Message: l.message.ID, Group: l.message.Group, Sequence: l.message.Sequence,
 		Reason: clean(b.deadLetter), Tries: b.try, Receives: l.message.ReceiveCount, At: time.Now().UTC(),
 		Bucket: b.result.Bucket, Key: clean(b.result.Key), Mail: b.result.Mail,
-		From: clean(b.result.From), Route: b.result.Route, Trace: l.message.Attributes[traceAttribute],
+		From: clean(b.result.From), Route: b.result.Route, Trace: b.traceID(),
 	})
 	if err != nil {
 		// Strings, numbers and a time always marshal.
@@ -144,10 +147,6 @@ func (c *Consumer) deadLetter(l *lease) queue.Outgoing {
 	attributes[DeadLetterAttribute] = string(described)
 	return queue.Outgoing{Body: l.message.Body, Group: l.message.ID, DeduplicationID: l.message.ID, Attributes: attributes}
 }
-
-// traceAttribute is the message attribute that carries the trace (W3C Trace
-// Context), as the relay sets it.
-const traceAttribute = "traceparent"
 
 // clean makes s fit for an SQS message: the characters that XML 1.0 allows
 // (SendMessage in the SQS API reference), and not more than longestReason.

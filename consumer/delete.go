@@ -40,7 +40,7 @@ func newDeleter(c *Consumer) *deleter {
 func (d *deleter) add(l *lease, f final, within time.Duration) {
 	d.c.done.put(l.message.ID, struct{}{})
 	d.landed.Add(1)
-	l.final = f
+	l.final, l.done = f, time.Now()
 	d.enqueue(l, within)
 }
 
@@ -115,6 +115,7 @@ func (d *deleter) land(l *lease, err error) {
 	if err == nil {
 		d.c.done.forget(l.message.ID)
 		d.c.tries.forget(l.message.ID)
+		d.c.traces.settled(l, nil)
 		l.final.log(d.c, l, time.Now())
 		d.landed.Done()
 		return
@@ -125,6 +126,7 @@ func (d *deleter) land(l *lease, err error) {
 		d.c.meters.undeleted.Add(context.Background(), 1)
 		d.c.log.Warn("handled, but not deleted: it will be deleted when it comes back",
 			zap.String("message", l.message.ID), zap.String("group", l.message.Group), zap.Error(err))
+		d.c.traces.settled(l, err)
 		l.final.log(d.c, l, time.Now())
 		d.landed.Done()
 		return

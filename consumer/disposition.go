@@ -11,6 +11,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 )
 
@@ -166,7 +167,9 @@ func (c *Consumer) settle(ctx context.Context, l *lease, result Result, err erro
 	if v.counted {
 		c.tries.put(l.message.ID, l.try)
 	}
-	slot = c.carryOut(l, v, final{result: result, took: took, try: l.try}, err)
+	f := final{result: result, took: took, try: l.try, trace: trace.SpanContextFromContext(ctx)}
+	c.traces.end(ctx, f, v, err)
+	slot = c.carryOut(l, v, f, err)
 	if probing {
 		c.endProbe(v)
 	}

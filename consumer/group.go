@@ -135,8 +135,9 @@ func (c *Consumer) workOff(g *group) {
 			return
 		}
 		g = l.group
-		result, err := c.try(ctx, l)
-		slot = c.settle(ctx, l, result, err)
+		traced := c.traces.begin(ctx, l)
+		result, err := c.try(traced, l)
+		slot = c.settle(traced, l, result, err)
 	}
 }
 
@@ -206,8 +207,9 @@ func (c *Consumer) makeReady(g *group) {
 // says that there were as many messages as were asked for.
 func (c *Consumer) admit(messages []queue.Message, full bool, received, deadline time.Time) {
 	var again []*lease
+	arrived := time.Now()
 	for i, m := range messages {
-		l := &lease{message: m, received: received, deadline: deadline, index: -1}
+		l := &lease{message: m, received: received, arrived: arrived, deadline: deadline, index: -1}
 		if _, handled := c.done.get(m.ID); handled {
 			again = append(again, l)
 			continue

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
@@ -26,6 +27,7 @@ type lease struct {
 	message  queue.Message
 	group    *group
 	received time.Time // from here SQS counts its twelve hours
+	arrived  time.Time // when the answer with it was here
 	deadline time.Time // until here nobody else gets the message
 	due      time.Time // when it is extended next
 	index    int       // in the keeper's heap, -1 when it is not in it
@@ -40,10 +42,12 @@ type lease struct {
 	started time.Time
 	cancel  context.CancelCauseFunc // while it is worked on
 	buried  *burial                 // it goes to the dead-letter queue, as soon as that takes it
+	traced  trace.SpanContext       // of its receive; only who works on it looks
 
 	// Of one that is done and waits to be deleted; they are the deleter's.
 	final     final
-	undeleted int // deletes that failed
+	done      time.Time // when it was
+	undeleted int       // deletes that failed
 }
 
 // perCall is how many entries SQS takes in one call, and how many messages it gives.

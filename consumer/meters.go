@@ -10,6 +10,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"inreply/email"
@@ -160,6 +161,7 @@ type final struct {
 	deadLetter string // the reason, if it was dead-lettered
 	try        int
 	took       time.Duration
+	trace      trace.SpanContext // of the last try
 }
 
 // outcome is how the message ended, in a word.
@@ -196,7 +198,7 @@ func (f final) log(c *Consumer, l *lease, now time.Time) {
 		zap.String("message", l.message.ID), zap.String("group", l.message.Group),
 		zap.Int("try", f.try), zap.Int("receives", l.message.ReceiveCount),
 		zap.Duration("took", f.took), zap.Duration("age", now.Sub(l.message.Sent)),
-		zap.String("trace", l.message.Attributes[traceAttribute]), zap.String("rerun", f.result.Rerun),
+		zap.String("trace", f.traceID()), zap.String("rerun", f.result.Rerun),
 	)
 }
 

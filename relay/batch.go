@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"inreply/event"
@@ -18,8 +19,9 @@ import (
 type notice struct {
 	message   queue.Message
 	announces []announcement
-	wrong     error // it never can be relayed
-	later     error // it cannot be relayed now
+	span      trace.Span // of this attempt; nil if nothing is traced
+	wrong     error      // it never can be relayed
+	later     error      // it cannot be relayed now
 }
 
 // announcement is one object on its way to the topic.
@@ -67,6 +69,9 @@ func (r *Relay) attempt(ctx context.Context, messages []queue.Message) (held []*
 
 // seeThrough reads and publishes, within a deadline.
 func (r *Relay) seeThrough(ctx context.Context, notices []*notice, deadline time.Duration) {
+	for _, n := range notices {
+		r.traces.begin(n)
+	}
 	r.read(ctx, notices, deadline-deadline/4) // the rest is for publishing
 	r.publish(ctx, notices, max(deadline/4, time.Second))
 }
@@ -108,7 +113,7 @@ func (r *Relay) readOne(ctx context.Context, n *notice) {
 			continue
 		}
 		r.log.Debug("announced", at...)
-		group, err := r.group(ctx, o)
+		group, err := r.group(n.in(ctx), o)
 		if err != nil {
 			n.later = err
 			return
@@ -138,11 +143,15 @@ func (r *Relay) publish(ctx context.Context, notices []*notice, deadline time.Du
 	var out []queue.Outgoing
 	var of []*notice
 	var objects []event.Object
+	var spans []trace.Span // one each, or none where nothing is traced
 	for _, n := range notices {
 		if n.later != nil {
 			continue
 		}
 		for _, a := range n.announces {
+			if n.span != nil {
+				spans = append(spans, r.traces.out(ctx, n, &a.out))
+			}
 			out, of, objects = append(out, a.out), append(of, n), append(objects, a.object)
 		}
 	}
@@ -152,6 +161,9 @@ func (r *Relay) publish(ctx context.Context, notices []*notice, deadline time.Du
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	for i, result := range r.parts.Topic.Publish(ctx, out) {
+		if len(spans) > 0 {
+			published(spans[i], result)
+		}
 		switch {
 		case result.Err == nil:
 			r.meters.sent.Add(ctx, 1, r.meters.sending)

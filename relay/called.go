@@ -62,7 +62,7 @@ func (r *Relay) takeBatches(ctx context.Context) {
 		cancel()
 		r.health.end(attempt)
 		for _, n := range batch {
-			r.meters.attempted(&n.notice)
+			r.attempted(&n.notice)
 			close(n.ended)
 		}
 	}

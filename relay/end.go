@@ -57,7 +57,7 @@ func (r *Relay) end(ctx context.Context, notices []*notice) (held []*notice) {
 	var done []string
 	var back []queue.Extension
 	for _, n := range notices {
-		r.meters.attempted(n)
+		r.attempted(n)
 		switch {
 		case n.later == nil:
 			done = append(done, n.message.Handle)

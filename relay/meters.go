@@ -48,9 +48,10 @@ func newMeters(m metric.Meter, topic string) (meters, error) {
 	return ms, errors.Join(faults...)
 }
 
-// attempted counts how an attempt at a notice ended.
-func (m meters) attempted(n *notice) {
-	m.notices.Add(context.Background(), 1, metric.WithAttributes(attribute.String("outcome", string(n.outcome()))))
+// attempted notes how an attempt at a notice ended.
+func (r *Relay) attempted(n *notice) {
+	r.traces.end(n)
+	r.meters.notices.Add(context.Background(), 1, metric.WithAttributes(attribute.String("outcome", string(n.outcome()))))
 }
 
 func (n *notice) outcome() outcome {

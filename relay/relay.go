@@ -21,6 +21,7 @@
 //	group.go  the group and the deduplication id of an object
 //	end.go    how a notice ends: deleted, dead-lettered, back in the intake, held
 //	health.go whether the loops turn
+//	trace.go  the trace of a mail, which begins here
 //	called.go notices that SNS calls in; who may call is the affair of package push
 //
 // What cannot be relayed has one of three ends. A text that is no notice never will
@@ -38,6 +39,7 @@ import (
 	"sync"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"inreply/event"
@@ -76,6 +78,7 @@ type Parts struct {
 	Takes       func(o event.Object) (mail, object bool) // reports what may be a mail, and what goes on unread; nil: everything is mail
 	Logger      *zap.Logger
 	Meter       metric.Meter   // nil: nothing is counted
+	Tracer      trace.Tracer   // nil: nothing is traced
 	Random      func() float64 // at least 0, below 1: jitter
 }
 
@@ -86,6 +89,7 @@ type Relay struct {
 	log    *zap.Logger
 	health *health
 	meters meters
+	traces traces
 	called gathering
 }
 
@@ -101,7 +105,7 @@ func New(config Config, parts Parts) (*Relay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the relay's instruments: %w", err)
 	}
-	return &Relay{config: config, parts: parts, log: parts.Logger, health: newHealth(), meters: meters}, nil
+	return &Relay{config: config, parts: parts, log: parts.Logger, health: newHealth(), meters: meters, traces: newTraces(config, parts.Tracer)}, nil
 }
 
 // Run relays what it polls for until ctx ends, and then finishes or gives back what

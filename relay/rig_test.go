@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -31,6 +32,7 @@ type rig struct {
 	tops   *tops
 	logs   *observer.ObservedLogs
 	config relay.Config
+	tracer trace.Tracer
 	relay  *relay.Relay                           // while it runs
 	takes  func(event.Object) (mail, object bool) // nil: everything is mail
 }
@@ -55,6 +57,7 @@ func (r *rig) run() (stop func() error) {
 		Intake: r.intake, Topic: r.topic, DeadLetters: r.dead, Tops: r.tops, Logger: zap.New(core),
 		Own:    func(_, key string) bool { return strings.HasPrefix(key, "inreply/records/") },
 		Takes:  r.takes,
+		Tracer: r.tracer,
 		Random: func() float64 { return 0.5 },
 	})
 	if err != nil {
