@@ -23,6 +23,7 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
@@ -44,6 +45,7 @@ import (
 type Parts struct {
 	Logger *zap.Logger  // default: silent
 	Meter  metric.Meter // default: none
+	Tracer trace.Tracer // default: none
 
 	// Processors are added to the built-in ones, by the name that a route uses.
 	Processors map[string]processing.Processor
@@ -139,6 +141,9 @@ func newMailer(config configs.Config, clients Clients, records *store.Records, p
 	if err != nil {
 		return nil, fmt.Errorf("make the mailer: %w", err)
 	}
+	if err := client.observe(parts.Meter, sender.Rate); err != nil {
+		return nil, fmt.Errorf("make the mailer: %w", err)
+	}
 	return sender, nil
 }
 
@@ -180,7 +185,7 @@ func newConsumer(ctx context.Context, config configs.Config, clients Clients, re
 	}, log)
 	return consumer.New(config.Consumer, attributes.Visibility, consumer.Parts{
 		Queue: queue.New(clients.SQS, url), DeadLetters: queue.New(clients.SQS, dead), Worker: reader, Claims: claims,
-		Logger: log, Meter: parts.Meter, Random: parts.Random, NewID: parts.NewID,
+		Logger: log, Meter: parts.Meter, Tracer: parts.Tracer, Random: parts.Random, NewID: parts.NewID,
 	})
 }
 
@@ -217,7 +222,7 @@ func newRelay(ctx context.Context, config configs.Config, clients Clients, recor
 	}
 	made := relay.Parts{
 		Topic: queue.NewTopic(clients.SNS, config.Relay.Topic), Tops: store.New(clients.S3),
-		Own: records.Owns, Logger: parts.Logger.Named("relay"), Meter: parts.Meter, Random: parts.Random,
+		Own: records.Owns, Logger: parts.Logger.Named("relay"), Meter: parts.Meter, Tracer: parts.Tracer, Random: parts.Random,
 	}
 	made.Takes = func(o event.Object) (mail, object bool) {
 		return handle.Takes(email.Object{Bucket: o.Bucket, Key: o.Key, VersionID: o.VersionID, ETag: o.ETag, Size: o.Size})

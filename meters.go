@@ -4,16 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ses"
-	"github.com/aws/smithy-go"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"inreply/mailer"
 	"inreply/relay/push"
+	"inreply/tracing"
 )
 
 // meteredSES measures what SES is asked, and what it says of its quota.
@@ -24,6 +26,10 @@ type meteredSES struct {
 	rate      metric.Float64Gauge
 	day       metric.Float64Gauge
 	used      metric.Float64Gauge
+
+	mu   sync.Mutex
+	left float64 // of the day's quota
+	told bool    // left is known
 }
 
 func newMeteredSES(client mailer.SES, m metric.Meter) (*meteredSES, error) {
@@ -50,14 +56,19 @@ func newMeteredSES(client mailer.SES, m metric.Meter) (*meteredSES, error) {
 // SendRawEmail sends, and measures that.
 func (s *meteredSES) SendRawEmail(ctx context.Context, in *ses.SendRawEmailInput, options ...func(*ses.Options)) (*ses.SendRawEmailOutput, error) {
 	began := time.Now()
+	ctx, span := tracing.Call(ctx, "SES", "SendRawEmail")
 	out, err := s.SES.SendRawEmail(ctx, in, options...)
+	tracing.End(span, err)
 	var failed []attribute.KeyValue
 	if err != nil {
-		code := errorType(err)
+		code := tracing.ErrorType(err)
 		failed = append(failed, attribute.String("error.type", code))
 		if strings.HasPrefix(code, "Throttling") {
 			s.throttles.Add(ctx, 1)
 		}
+	}
+	if err == nil {
+		s.sent()
 	}
 	s.took.Record(ctx, time.Since(began).Seconds(), metric.WithAttributes(failed...))
 	return out, err //nolint:wrapcheck // the mailer reads what SES said
@@ -70,17 +81,54 @@ func (s *meteredSES) GetSendQuota(ctx context.Context, in *ses.GetSendQuotaInput
 		s.rate.Record(ctx, out.MaxSendRate)
 		s.day.Record(ctx, out.Max24HourSend)
 		s.used.Record(ctx, out.SentLast24Hours)
+		s.learn(out.Max24HourSend, out.SentLast24Hours)
 	}
 	return out, err //nolint:wrapcheck // the mailer reads what SES said
 }
 
-// errorType is what OpenTelemetry calls the class of an error: the code that AWS
-// gave, or "_OTHER".
-func errorType(err error) string {
-	if e, ok := errors.AsType[smithy.APIError](err); ok {
-		return e.ErrorCode()
+// unlimited is how a limit is written that there is not, as SES does it.
+const unlimited = -1
+
+// learn takes in what SES says of the day's quota.
+func (s *meteredSES) learn(most, used float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told, s.left = true, unlimited
+	if most >= 0 {
+		s.left = max(0, most-used)
 	}
-	return "_OTHER"
+}
+
+// sent takes a reply that went out off the day's quota, until SES says how it stands.
+func (s *meteredSES) sent() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.left > 0 {
+		s.left = max(0, s.left-1)
+	}
+}
+
+// observe has the meter ask for what a process may still send. rate is +Inf if there
+// is no limit.
+func (s *meteredSES) observe(m metric.Meter, rate func() float64) error {
+	now, err := m.Float64ObservableGauge("inreply.ses.rate", metric.WithUnit("{mail}/s"), metric.WithDescription("replies a second that this process sends at most now; -1 is any number"))
+	faults := []error{err}
+	left, err := m.Float64ObservableGauge("inreply.ses.quota.left", metric.WithUnit("{mail}"), metric.WithDescription("replies that SES allows before 24 hours are full; -1 is any number"))
+	faults = append(faults, err)
+	_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		allowed := rate()
+		if math.IsInf(allowed, 1) {
+			allowed = unlimited
+		}
+		o.ObserveFloat64(now, allowed)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.told {
+			o.ObserveFloat64(left, s.left)
+		}
+		return nil
+	}, now, left)
+	return errors.Join(append(faults, err)...)
 }
 
 // pushCounter counts how SNS's calls end.

@@ -42,7 +42,7 @@ func addServices(processors map[string]processing.Processor, config configs.Conf
 	var faults []error
 	made := webhook.Parts{
 		Records: records, Links: store.New(clients.S3), Files: store.NewParts(records), Refuser: processing.Refusal(config.Processing.Refusal),
-		Logger: parts.Logger.Named("webhook"), Random: parts.Random,
+		Logger: parts.Logger.Named("webhook"), Meter: parts.Meter, Random: parts.Random,
 		Credentials: clients.Credentials, Region: clients.Region, Dial: parts.Dial,
 	}
 	if p := processors[config.Processing.Refuser]; p != nil {

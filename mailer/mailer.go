@@ -82,6 +82,10 @@ func New(config Config, client SES, records Books, newID func() string, log *zap
 	}, nil
 }
 
+// Rate is how many replies a second this process sends at most now; +Inf as long as
+// SES has set no limit.
+func (m *Mailer) Rate() float64 { return m.pace.rateNow() }
+
 var (
 	errSpent = errors.New("SES's daily quota is spent")
 	errLate  = errors.New("the claim ran out before SES was asked")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -71,7 +72,7 @@ func (n noted) Int64UpDownCounter(name string, _ ...metric.Int64UpDownCounterOpt
 // attribute in bold as a dimension.
 func TestMetricsPage(t *testing.T) {
 	world := startWorld(t)
-	config, err := configs.Parse("local.yaml", configs.Local(), allSettings(t))
+	config, err := configs.Parse("local.yaml", withService(configs.Local()), allSettings(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,6 +111,11 @@ func allSettings(t *testing.T) []string {
 	}
 }
 
+// withService adds an application service to settings.
+func withService(text []byte) []byte {
+	return bytes.Replace(text, []byte("\nwebhook:\n"), []byte("\nwebhook:\n  desk: {url: \"http://127.0.0.1:8081/\", auth: {kind: none}}\n"), 1)
+}
+
 // A mail is seen by both: Prometheus asks, and CloudWatch's lines stand on standard
 // output, which has nothing else.
 func TestMetricsOfADaemon(t *testing.T) {
@@ -140,7 +146,7 @@ func TestMetricsOfADaemon(t *testing.T) {
 	}
 	text, _ := io.ReadAll(response.Body)
 	response.Body.Close()
-	for _, want := range []string{`inreply_mail_ended_total{`, `inreply_mail_duration_seconds_count{`, `inreply_consumer_paused`, `inreply_relay_notices_total{`, `messaging_client_sent_messages_total{`, `inreply_ses_duration_seconds_sum`, `inreply_ses_quota_day`} {
+	for _, want := range []string{`inreply_mail_ended_total{`, `inreply_mail_duration_seconds_count{`, `inreply_consumer_paused`, `inreply_relay_notices_total{`, `messaging_client_sent_messages_total{`, `inreply_ses_duration_seconds_sum`, `inreply_ses_quota_day`, `inreply_ses_quota_left`, `inreply_ses_rate`} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %s in\n%s", want, text)
 		}

@@ -91,15 +91,23 @@ type answer struct {
 // call sends a request and reads its answer. The error is one of the request: there
 // was no answer.
 func (w *Webhook) call(ctx context.Context, id string, b *body) (*answer, error) {
+	ctx, measured := w.begin(ctx)
+	answered, status, err := w.exchange(ctx, id, b)
+	measured.end(ctx, status, err)
+	return answered, err
+}
+
+// exchange is a request and its answer, whose status is 0 if there was none.
+func (w *Webhook) exchange(ctx context.Context, id string, b *body) (_ *answer, status int, _ error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, w.service.Timeout, errSlow)
 	defer cancel()
 	request, err := w.request(ctx, id, b)
 	if err != nil {
-		return nil, &failure{err: err, ours: true}
+		return nil, 0, &failure{err: err, ours: true}
 	}
 	response, err := w.client.Do(request)
 	if err != nil {
-		return nil, w.unreached(ctx, err)
+		return nil, 0, w.unreached(ctx, err)
 	}
 	defer response.Body.Close()
 	most := int64(w.service.MaxResponseKiB) << 10
@@ -108,9 +116,9 @@ func (w *Webhook) call(ctx context.Context, id string, b *body) (*answer, error)
 	}
 	text, err := io.ReadAll(io.LimitReader(response.Body, most+1))
 	if err != nil && response.StatusCode == http.StatusOK {
-		return nil, w.unreached(ctx, fmt.Errorf("read the answer: %w", err))
+		return nil, response.StatusCode, w.unreached(ctx, fmt.Errorf("read the answer: %w", err))
 	}
-	return w.judge(response, text, most), nil
+	return w.judge(response, text, most), response.StatusCode, nil
 }
 
 // longestComplaint is how much of an answer is read that is not 200, in octets. No

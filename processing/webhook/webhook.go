@@ -7,6 +7,7 @@
 //	response.go  what the service says, checked
 //	later.go     how long a service may put a mail off
 //	outage.go    when the service counts as out, and how many requests it gets at once
+//	meters.go    how long it took to answer, and what
 //	signature/   Standard Webhooks
 //	dial/        which addresses are connected to
 //
@@ -39,6 +40,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/sony/gobreaker/v2"
+	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
 	"inreply/email"
@@ -76,6 +78,7 @@ type Parts struct {
 	Files   Files
 	Refuser Refuser // for the action reject without a reply
 	Logger  *zap.Logger
+	Meter   metric.Meter   // nil: nothing is measured
 	Random  func() float64 // from 0 to below 1, for jitter
 
 	Credentials aws.CredentialsProvider // for sigv4
@@ -93,6 +96,7 @@ type Webhook struct {
 	client  *http.Client
 	breaker *gobreaker.CircuitBreaker[*email.Reply]
 	slots   chan struct{}
+	meters  *meters
 }
 
 // New returns the processor for the service of this name. It reads the files that
@@ -121,6 +125,9 @@ func New(name string, service Service, parts Parts) (*Webhook, error) {
 		return nil, err
 	}
 	w.breaker = w.newBreaker()
+	if w.meters, err = newMeters(parts.Meter, w); err != nil {
+		return nil, fmt.Errorf("make the instruments: %w", err)
+	}
 	return w, nil
 }
 

@@ -33,6 +33,10 @@ func Dimensions() map[string]string {
 		"inreply.relay.notices":      "outcome",
 		"inreply.relay.pushes":       "outcome",
 		"inreply.mailer.feedback":    "kind",
+
+		"http.client.request.duration": "dependency",
+		"inreply.webhook.failures":     "dependency",
+		"inreply.webhook.out":          "dependency",
 	}
 }
 
