@@ -174,7 +174,7 @@ func TestWhatIsExplainedIsSaid(t *testing.T) {
 func goSource(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, folder := range []string{"..", "../cmd/inreply", "../configs", "../store", "../processing", "../consumer", "../relay", "../mailer"} {
+	for _, folder := range []string{"..", "../cmd/inreply", "../cmd/inreply/telemetry", "../configs", "../store", "../processing", "../consumer", "../relay", "../mailer"} {
 		files, err := filepath.Glob(folder + "/*.go")
 		if err != nil {
 			t.Fatal(err)

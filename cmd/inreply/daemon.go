@@ -39,13 +39,18 @@ func (a app) daemon(ctx context.Context) error {
 			log.Warn("metrics", zap.Error(err))
 		}
 	}()
+	traced, err := telemetry.NewTraces(ctx, config.Metrics, version, a.environ, log.Named("traces"))
+	if err != nil {
+		return err
+	}
+	defer traced.Close(ctx)
 	// Before the queues are asked: a port in use must leave nothing half-started.
 	listener, err := listenAdmin(ctx, config.Admin)
 	if err != nil {
 		return err
 	}
 	starting, cancel := context.WithTimeout(ctx, 30*time.Second)
-	d, err := inreply.New(starting, config, clients, inreply.Parts{Logger: log, Meter: measured.Meter()})
+	d, err := inreply.New(starting, config, clients, inreply.Parts{Logger: log, Meter: measured.Meter(), Tracer: traced.Tracer()})
 	cancel()
 	if err != nil {
 		return errors.Join(err, closeListener(listener))

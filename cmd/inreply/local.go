@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"inreply"
+	"inreply/cmd/inreply/telemetry"
 	"inreply/configs"
 	"inreply/local"
 	"inreply/local/ses"
@@ -29,6 +30,7 @@ type laptop struct {
 	world    *local.World
 	endpoint string
 	way      *way
+	traced   *telemetry.Traces
 	stopped  chan error
 	cancel   context.CancelFunc
 }
@@ -56,7 +58,12 @@ func (a app) startLaptop(ctx context.Context, address string, endings int) (*lap
 		world.Close()
 		return nil, err
 	}
-	if err := l.runDaemon(ctx, a.loggerFor(l.way, config.Log)); err != nil {
+	log := a.loggerFor(l.way, config.Log)
+	if l.traced, err = telemetry.NewTraces(ctx, config.Metrics, version, a.environ, log.Named("traces")); err != nil {
+		world.Close()
+		return nil, err
+	}
+	if err := l.runDaemon(ctx, log); err != nil {
 		world.Close()
 		return nil, err
 	}
@@ -92,7 +99,7 @@ func (l *laptop) runDaemon(ctx context.Context, log *zap.Logger) error {
 		Region: region, BaseEndpoint: aws.String(l.endpoint),
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	}, awshttp.NewBuildableClient(), l.config.AWS)
-	d, err := inreply.New(ctx, l.config, clients, inreply.Parts{Logger: log})
+	d, err := inreply.New(ctx, l.config, clients, inreply.Parts{Logger: log, Tracer: l.traced.Tracer()})
 	if err != nil {
 		return err
 	}
@@ -104,10 +111,11 @@ func (l *laptop) runDaemon(ctx context.Context, log *zap.Logger) error {
 }
 
 // close stops the daemon, and then AWS.
-func (l *laptop) close() error {
+func (l *laptop) close(ctx context.Context) error {
 	l.cancel()
 	err := <-l.stopped
 	l.world.Close()
+	l.traced.Close(ctx)
 	return err
 }
 
@@ -136,7 +144,7 @@ func (a app) localServe(ctx context.Context) error {
 	}
 	door, err := l.world.ListenSMTP(ctx, a.smtp, verdicts)
 	if err != nil {
-		return errors.Join(fmt.Errorf("--smtp %s: %w", a.smtp, err), l.close())
+		return errors.Join(fmt.Errorf("--smtp %s: %w", a.smtp, err), l.close(ctx))
 	}
 	fmt.Fprintf(a.stdout, `inreply is ready. Ctrl-C stops it.
 
@@ -151,14 +159,14 @@ func (a app) localServe(ctx context.Context) error {
 		select {
 		case e := <-l.way.shared.ended:
 			if err := a.show(l, e.key, e); err != nil {
-				return errors.Join(err, l.close())
+				return errors.Join(err, l.close(ctx))
 			}
 		case <-ctx.Done():
 			fmt.Fprintln(a.stdout, "stopping")
-			return l.close()
+			return l.close(ctx)
 		case err := <-l.stopped:
 			l.stopped <- nil
-			return errors.Join(err, l.close())
+			return errors.Join(err, l.close(ctx))
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (a app) localMails(ctx context.Context, files []string) error {
 		return err
 	}
 	dead, err := a.sendThrough(ctx, l, mails, verdicts)
-	if err := errors.Join(err, l.close()); err != nil {
+	if err := errors.Join(err, l.close(ctx)); err != nil {
 		return err
 	}
 	if dead > 0 {

@@ -1,9 +1,10 @@
 // Package telemetry exports what the packages measure: to Prometheus, which asks, and
 // to CloudWatch, in lines of its embedded metric format on standard output, which
-// need no agent and no collector.
+// need no agent and no collector. Traces go to a collector, where there is one.
 //
 //	telemetry.go  the meters, and who reads them
 //	emf.go        what of it CloudWatch gets, and by which dimensions
+//	traces.go     spans, by OTLP
 package telemetry
 
 import (
