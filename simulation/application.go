@@ -36,17 +36,17 @@ func (a *application) Process(ctx context.Context, m *email.Message) (*email.Rep
 	key := fmt.Sprintf("%s app %04d", a.process.name, n)
 	planned := a.run.plan.mails[n]
 	if hit := s.pass(ctx, &gate{process: a.process, key: key, returns: true}).hit; hit != spared {
-		return nil, c.cut(planned, hit)
+		return nil, c.cut(planned, m.ID, hit)
 	}
 	c.asked(planned)
 	defer c.left(planned)
 	select {
 	case <-time.After(planned.takes):
 	case <-ctx.Done():
-		return nil, c.cut(planned, impatient)
+		return nil, c.cut(planned, m.ID, impatient)
 	}
 	if hit := s.pass(ctx, &gate{process: a.process, key: key + " answer", returns: true}).hit; hit != spared {
-		return nil, c.cut(planned, hit)
+		return nil, c.cut(planned, m.ID, hit)
 	}
 	if since := time.Since(a.run.started); since >= a.run.plan.outFrom && since < a.run.plan.outUntil {
 		return nil, &fault{why: "the application is out", outage: "service:app"}
@@ -58,16 +58,16 @@ func (a *application) answer(planned *mail, m *email.Message, c *checker) (*emai
 	failed := c.failures(planned)
 	switch {
 	case planned.nature == permanent:
-		c.refused(planned)
+		c.refused(planned, m.ID)
 		return nil, &fault{why: "never", permanent: true}
 	case planned.nature == poison && !c.mended(), planned.nature == flaky && failed < planned.fails:
-		c.refused(planned)
+		c.refused(planned, m.ID)
 		return nil, &fault{why: "not now"}
 	case planned.nature == silent:
-		c.silenced(planned)
+		c.silenced(planned, m.ID)
 		return nil, nil //nolint:nilnil // silence, as Processor has it
 	}
-	c.answered(planned)
+	c.answered(planned, m.ID)
 	reply := m.Answer()
 	reply.Text = fmt.Sprintf("This is the answer to mail %d.", planned.number)
 	return reply, nil

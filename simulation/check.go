@@ -42,17 +42,17 @@ type fateOf struct {
 	inWork     int // handlers that have asked the application and not been answered
 	failed     int // times it refused, outages left out
 	good       int // times it answered, or was silent
-	cut        int // times its caller was cancelled
 	settled    bool
 	replies    int
 	sends      []*send
 	dead       []consumer.DeadLetter
 	redriven   bool
-	diedBefore int      // dead letters before the redrive
-	expired    bool     // a lease of it was ended early
-	given      int      // times that the mail queue gave it out
-	ends       []string // outcomes in the log
-	reruns     []string // ids under which an operator had it answered once more
+	diedBefore int               // dead letters before the redrive
+	tried      map[string]int    // tries since then, by the id under which it is answered
+	messages   map[string]string // that announced it, and under which id
+	given      int               // times that the mail queue gave it out
+	ends       []string          // outcomes in the log
+	reruns     []string          // ids under which an operator had it answered once more
 }
 
 func newChecker(p plan) *checker {
@@ -61,7 +61,7 @@ func newChecker(p plan) *checker {
 		began: time.Now(), answeredTo: map[string]int{},
 	}
 	for _, m := range p.mails {
-		c.fates = append(c.fates, &fateOf{mail: m})
+		c.fates = append(c.fates, &fateOf{mail: m, tried: map[string]int{}, messages: map[string]string{}})
 	}
 	return c
 }
@@ -115,18 +115,24 @@ func (c *checker) failures(m *mail) int {
 	return c.fates[m.number].failed
 }
 
-func (c *checker) refused(m *mail) { c.note(m, func(f *fateOf) { f.failed++ }) }
+func (c *checker) refused(m *mail, id string) {
+	c.note(m, func(f *fateOf) { f.failed++; f.tried[id]++ })
+}
 
-func (c *checker) answered(m *mail) { c.note(m, func(f *fateOf) { f.good++ }) }
+func (c *checker) answered(m *mail, id string) {
+	c.note(m, func(f *fateOf) { f.good++; f.tried[id]++ })
+}
 
-func (c *checker) silenced(m *mail) { c.note(m, func(f *fateOf) { f.good++; f.settled = true }) }
+func (c *checker) silenced(m *mail, id string) {
+	c.note(m, func(f *fateOf) { f.good++; f.tried[id]++; f.settled = true })
+}
 
 // left is called when a handler has left the application, however it ended.
 func (c *checker) left(m *mail) { c.note(m, func(f *fateOf) { f.inWork-- }) }
 
 // cut notes a call of the application that was cut off, and returns its error.
-func (c *checker) cut(m *mail, h hit) error {
-	c.note(m, func(f *fateOf) { f.cut++ })
+func (c *checker) cut(m *mail, id string, h hit) error {
+	c.note(m, func(f *fateOf) { f.tried[id]++ })
 	if h == ended {
 		return errEnded
 	}

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"inreply/consumer"
@@ -28,24 +29,51 @@ func (c *checker) buried(x call) {
 			c.breaksLocked("11: a dead letter does not say which mail it is: %+v", l)
 			continue
 		}
+		if f.isDead(l.Message) {
+			continue // It is the same dead letter, sent again.
+		}
 		f.dead = append(f.dead, l)
 		f.settled = true
-		// What the application did, and what a dying process may have: outages and
-		// the tries of those before it in the group are none of a mail's own.
-		// One whose lease was ended early may have been tried in two places at once,
-		// of which one found its lease gone before it asked the application.
-		if most := f.failed + f.good + f.cut + c.deaths; f.mail.nature != permanent && !f.expired && most < attempts {
-			c.breaksLocked("5: mail %d was dead-lettered after %d tries of its own: %s", f.mail.number, most, l.Reason)
+		// What the application knows of, and what a process may have that died with it.
+		// Outages, tries of those before it in the group, and those whose lease was gone
+		// before the application was asked, are none of its own.
+		if tries := f.tried[l.Mail]; f.mail.nature != permanent && tries < attempts {
+			c.breaksLocked("5: mail %d was dead-lettered after %d tries of its own: %s", f.mail.number, tries, l.Reason)
+		}
+		if slices.ContainsFunc(f.sends, func(s *send) bool { return s.mail == l.Mail && !s.excused }) {
+			c.breaksLocked("1: mail %d was dead-lettered after it had been answered: %s", f.mail.number, l.Reason)
 		}
 	}
 }
 
+// isDead reports whether the message of this id was dead-lettered.
+func (f *fateOf) isDead(message string) bool {
+	return slices.ContainsFunc(f.dead, func(l consumer.DeadLetter) bool { return l.Message == message })
+}
+
+// allDead reports whether all messages that announced the mail under this id were
+// dead-lettered. A redriven mail is another message.
+func (f *fateOf) allDead(id string) bool {
+	dead := false
+	for message, under := range f.messages {
+		if under != id {
+			continue
+		}
+		if !f.isDead(message) {
+			return false
+		}
+		dead = true
+	}
+	return dead
+}
+
 // moved is called when a dead letter went back into the queue.
-func (c *checker) moved(key string) {
+func (c *checker) moved(l consumer.DeadLetter) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.byKey[key]; f != nil {
+	if f := c.byKey[l.Key]; f != nil {
 		f.redriven = true
 		f.diedBefore = len(f.dead)
+		delete(f.tried, l.Mail)
 	}
 }

@@ -6,12 +6,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"inreply/email"
+	evt "inreply/event"
 )
 
 // leased is one message that the mail queue gave out.
 type leased struct {
-	handle string
-	fate   *fateOf
+	handle  string
+	fate    *fateOf
+	mail    string // the id under which it is answered
+	process *process
 }
 
 // asked is called when the application gets a mail. By then everything that was
@@ -66,13 +71,26 @@ func (c *checker) mentioned(notice string) *fateOf {
 	return nil
 }
 
+// under is the id under which the mail of a notice is answered.
+func under(notice string) string {
+	n, err := evt.Decode([]byte(notice))
+	if err != nil || len(n.Objects) == 0 {
+		return ""
+	}
+	o := email.Object{Bucket: n.Objects[0].Bucket, Key: n.Objects[0].Key, VersionID: n.Objects[0].VersionID, ETag: n.Objects[0].ETag}
+	if n.Objects[0].Rerun.Again {
+		o.Again = n.Objects[0].Rerun.ID
+	}
+	return o.ID()
+}
+
 // received notes what the mail queue gave out.
 func (c *checker) received(x call) {
 	if !strings.HasSuffix(queueOf(x.body), mailQueue) {
 		return
 	}
 	var answer struct {
-		Messages []struct{ Body, ReceiptHandle string }
+		Messages []struct{ MessageId, Body, ReceiptHandle string }
 	}
 	_ = json.Unmarshal(x.answer, &answer)
 	c.mu.Lock()
@@ -80,23 +98,21 @@ func (c *checker) received(x call) {
 	for _, m := range answer.Messages {
 		if f := c.mentioned(m.Body); f != nil {
 			f.given++
-			c.leases = append(c.leases, leased{m.ReceiptHandle, f})
+			f.messages[m.MessageId] = under(m.Body)
+			c.leases = append(c.leases, leased{m.ReceiptHandle, f, f.messages[m.MessageId], x.process})
 		}
 	}
 }
 
 // expire picks one of the last leases, which is ended early. Two processes may
-// then be at the same try of a mail: its last one may dead-letter it in one and
-// answer it in the other.
+// then be at the same mail, and the one answer what the other dead-letters.
 func (c *checker) expire(back int) (handle string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if back >= len(c.leases) {
 		return ""
 	}
-	l := c.leases[len(c.leases)-1-back]
-	l.fate.expired = true
-	return l.handle
+	return c.leases[len(c.leases)-1-back].handle
 }
 
 // expireInWork picks the lease of a mail that is being answered.
@@ -115,7 +131,6 @@ func (c *checker) expireInWork(which int) (handle string) {
 	f := inWork[which%len(inWork)]
 	for _, l := range slices.Backward(c.leases) {
 		if l.fate == f {
-			f.expired = true
 			return l.handle
 		}
 	}

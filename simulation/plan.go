@@ -108,7 +108,11 @@ func newPlan(random, operator *rand.Rand) plan {
 	}
 	if !p.calm {
 		p.events = append(p.events, event{length / 2, (*Run).redrive})
-		for range random.IntN(3) * random.IntN(60) {
+		early := random.IntN(3) * random.IntN(60)
+		if random.IntN(4) == 0 {
+			early *= 10 // so many that two in a row are at the same try of a mail
+		}
+		for range early {
 			p.events = append(p.events, event{at(), (*Run).expire})
 		}
 		for range random.IntN(3) * random.IntN(40) {

@@ -41,6 +41,9 @@ func (c *checker) sent(x call) {
 		c.breaksLocked("8: a mail was sent that answers none")
 		return
 	}
+	if f.allDead(id) {
+		c.breaksLocked("1: mail %d was answered after it had been dead-lettered", f.mail.number)
+	}
 	f.replies++
 	f.settled = true
 	if f.replies == 1 && time.Since(c.began) < time.Hour {
@@ -87,11 +90,18 @@ func (c *checker) sendsOf(x call, do func(*send)) {
 }
 
 // died is called when a process ends at once. What it had sent and not committed
-// nobody can know of any more.
+// nobody can know of any more; and what it was at, it may have tried.
 func (c *checker) died(p *process) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.deaths++
+	held := map[string]bool{}
+	for _, l := range c.leases {
+		if l.process == p && !held[l.mail] {
+			held[l.mail] = true
+			l.fate.tried[l.mail]++
+		}
+	}
 	for _, f := range c.fates {
 		for _, s := range f.sends {
 			if s.process == p && !s.committed {
@@ -107,15 +117,14 @@ func (c *checker) capped(f *fateOf) bool {
 	return c.plan.perHour > 0 && (f.asked == 0 || slices.Contains(f.ends, "silent"))
 }
 
-// once checks that a mail was answered once, and once more for each rerun, and
-// returns how many replies are excused. c.mu is held.
-func (c *checker) once(f *fateOf) (all int) {
+// once checks that a mail was answered once, and once more for each rerun. c.mu is
+// held.
+func (c *checker) once(f *fateOf) {
 	got, excused := map[string]int{}, map[string]int{}
 	for _, s := range f.sends {
 		got[s.mail]++
 		if s.excused {
 			excused[s.mail]++
-			all++
 		}
 	}
 	for id, n := range got {
@@ -132,5 +141,4 @@ func (c *checker) once(f *fateOf) (all int) {
 			c.breaksLocked("1: mail %d is lost to a rerun: no reply, no dead letter", f.mail.number)
 		}
 	}
-	return all
 }

@@ -90,7 +90,7 @@ func (r *Run) redrive() error {
 	r.checker.heal()
 	moved := func(l redrive.Letter, err error) {
 		if err == nil {
-			r.checker.moved(l.Key)
+			r.checker.moved(l.DeadLetter)
 		}
 	}
 	_, err := redrive.New(r.queue(deadQueue), r.queue(mailQueue), time.Minute, redrive.Options{Fifo: true}, redrive.Report{Letter: moved}).Run(context.Background())

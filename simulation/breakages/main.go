@@ -46,7 +46,7 @@ func breakages() []breakage {
 			{"consumer/lease.go", "	if at == 0 {\n		g.run = nil\n", "	if at == 0 {\n"},
 		}},
 		{"no claim", []edit{{
-			"mailer/mailer.go", "	c, err := m.claim(ctx, r.Mail)\n",
+			"mailer/mailer.go", "	c, err := m.claim(ctx, r.Mail, r.Notice)\n",
 			"	c, err := claim{record: store.MailRecord{Token: m.newID(), Until: time.Now().Add(m.config.Claim)}}, error(nil)\n",
 		}}},
 		{"claim without its until", []edit{{
@@ -66,6 +66,12 @@ func breakages() []breakage {
 			{"consumer/disposition.go", `o.Outage() != "" && held < outlived {`, `o.Outage() != "" && held < outlived && try < c.config.Attempts {`},
 			{"consumer/disposition.go", "after: c.jittered(c.config.Probe.Max), outage: name}", "after: c.jittered(c.config.Probe.Max), outage: name, counted: true}"},
 		}},
+		{"dead-lettered without being given up", []edit{{
+			"inreply.go", "Worker: reader, Claims: claims,", "Worker: reader,",
+		}}},
+		{"tries that have begun counted as failed", []edit{{
+			"consumer/tries.go", "n := max(t.try, record.Tries+1)", "n := max(t.try, record.Tries+len(record.Begun)+1)",
+		}}},
 		{"caps in memory", []edit{
 			{"mailer/mailer.go", "	known  map[string]knowledge ", "	senders map[string]store.SenderRecord\n	known  map[string]knowledge "},
 			{"mailer/mailer.go", "known: map[string]knowledge{},", "known: map[string]knowledge{}, senders: map[string]store.SenderRecord{},"},
