@@ -96,7 +96,7 @@ func (c *content) attach(part guard.Part, l leaf) {
 	number := len(c.message.Attachments) + 1
 	name := l.name
 	if name == "" && l.mediaType == "message/rfc822" {
-		name = subjectName(top)
+		name = c.subjectName(top)
 	}
 	a := Attachment{
 		Name: c.names.unique(filename.Safe(name, l.mediaType, number)), RawName: l.name,
@@ -123,9 +123,9 @@ func beginning(raw []byte, part guard.Part) []byte {
 }
 
 // subjectName is the name of a file that is a mail: its subject.
-func subjectName(top []byte) string {
+func (c *content) subjectName(top []byte) string {
 	fields, _ := header.Split(top)
-	if subject := header.Text(value(fields, "Subject")); subject != "" {
+	if subject := c.values.Text(value(fields, "Subject")); subject != "" {
 		return strings.NewReplacer("/", "-", `\`, "-").Replace(subject) + ".eml"
 	}
 	return ""

@@ -8,6 +8,7 @@ import (
 
 	"inreply/email/charset"
 	"inreply/email/guard"
+	"inreply/email/header"
 	"inreply/email/htmltext"
 	"inreply/email/transfer"
 )
@@ -19,6 +20,7 @@ type content struct {
 	message *Message
 
 	charsets *charset.Decoders
+	values   *header.Values
 
 	leaves []leaf // what the parts are, by the index of the part
 
@@ -141,8 +143,14 @@ func (c *content) plain() string {
 	return w.text.String()
 }
 
+// longestBlank is how much white space is none; a person's text begins earlier.
+const longestBlank = 64 << 10
+
 // isBlank reports whether a text has nothing in it.
 func isBlank(t charset.Text) bool {
+	if t.Size() > longestBlank {
+		return false
+	}
 	for piece := range t.Pieces() {
 		if len(bytes.TrimLeftFunc(piece, func(r rune) bool { return r == 0 || unicode.IsSpace(r) })) > 0 {
 			return false

@@ -22,6 +22,7 @@ func hostile() []hostileMail {
 		b.WriteString("\n" + body)
 		return b.String()
 	}
+	open := func(depth int) string { return strings.TrimSuffix(nested(depth, ""), "\n") }
 	times := func(s string, octets int) string { return strings.Repeat(s, octets/len(s)) }
 	base64 := "Content-Transfer-Encoding: base64\n\n"
 	text := "Some words that a person might write in a mail to somebody.\n"
@@ -117,8 +118,115 @@ func hostile() []hostileMail {
 		{"repeated headers", func() string { return "A: b\n\n" + times("From: x\n", 10<<20) }, ""},
 		{"quotations", func() string { return "A: b\n\n" + times("> x\n", 10<<20) }, ""},
 		{"alternatives", func() string { return alternatives(300) }, ""},
+
+		// Combinations.
+		{"nested as deep as may be, around base64 half of illegal octets", func() string {
+			return open(19) + "Content-Type: text/plain\n" + base64 + times("!A\n", 20<<20)
+		}, ""},
+		{"nested as deep as may be, around bad base64", func() string { return open(19) + base64 + times("!!!A\n", 20<<20) }, "email.max_bad_base64"},
+		{"parts of bad base64 that is small enough", func() string {
+			return multipart + strings.Repeat("--b\nContent-Type: text/plain\n"+base64+times("!", largeBadBase64)+"\n", 600)
+		}, ""},
+		{"as many parts in a charset that must be guessed", func() string {
+			return multipart + strings.Repeat("--b\nContent-Type: text/plain\n\n"+times("\xe4\xfc\xf6 \xff\n", 40_000)+"\n", 900)
+		}, ""},
+		{"as many parts in a charset of two octets", func() string {
+			return multipart + strings.Repeat("--b\nContent-Type: text/plain; charset=gb18030\n\n"+times("\xc4\xe3\xba\xc3\n", 40_000)+"\n", 900)
+		}, ""},
+		{"two texts in one octet that become three", func() string {
+			return multipart + strings.Repeat("--b\nContent-Type: text/plain; charset=windows-874\n\n"+times("\xa1\xa2\n", 19<<20)+"\n", 2)
+		}, ""},
+		{"quoted-printable of octets that become three", func() string {
+			return "Content-Type: text/plain; charset=windows-874\nContent-Transfer-Encoding: quoted-printable\n\n" + times("\xa1\xa2\n", 40<<20)
+		}, ""},
+		{"quoted-printable of soft line ends", func() string { return "Content-Transfer-Encoding: quoted-printable\n\n" + times("a=\n", 40<<20) }, ""},
+		{"text of 40 MB, in GB 18030, of four octets each", func() string {
+			return "Content-Type: text/plain; charset=gb18030\n\n" + times("\x81\x30\x85\x30", 9<<20) + "\n" + times("\x81\x30\x85\x30\n", 30<<20)
+		}, ""},
+		{"text of 40 MB, in GB 18030, the last octet of which is wrong", func() string {
+			return "Content-Type: text/plain; charset=gb18030\n\n" + times("\xc4\xe3\xba\xc3\n", 40<<20) + "\xff"
+		}, ""},
+		{"text of 40 MB, in GB 18030, one octet in twenty of which is wrong", func() string {
+			return "Content-Type: text/plain; charset=gb18030\n\n" + times("\xc4\xe3\xba\xc3", sampleOfText) + times("\xc4\xe3\xba\xc3\xc4\xe3\xba\xc3\xc4\xe3\xba\xc3\xc4\xe3\xba\xc3\xc4\xe3\xba\xc3\xff\n", 40<<20)
+		}, ""},
+		{"text of 40 MB, of nothing but shifts", func() string {
+			return "Content-Type: text/plain; charset=iso-2022-jp\n\n" + times("\x1b$B\x1b(B\x1b(I\n", 40<<20)
+		}, ""},
+		{"text of 40 MB, that shifts and does not say so", func() string { return "A: b\n\n" + times("\x1b$B$3$s\x1b(B hello\n", 40<<20) }, ""},
+		{"text of 40 MB, in UTF-7", func() string {
+			return "Content-Type: text/plain; charset=utf-7\n\n" + times("+ZeVnLIqe-+AOQ-\n", 40<<20)
+		}, ""},
+		{"text of 40 MB, in UTF-16", func() string {
+			return "Content-Type: text/plain; charset=utf-16le\n\n" + times("\x00\xd8\x00\xdc\n\x00", 40<<20)
+		}, ""},
+		{"text of 40 MB, nearly UTF-8", func() string {
+			return "Content-Type: text/plain; charset=utf-8\n\n" + times(strings.Repeat("\xc3\xa4", 5)+"\xff\n", 40<<20)
+		}, ""},
+		{"text of 40 MB, blank", func() string { return "A: b\n\n" + times(" \t\u00a0\r\n", 40<<20) }, ""},
+		{"text of 40 MB, of CRLF", func() string { return "A: b\n\n" + times("\r\n", 40<<20) }, ""},
+		{"HTML of 40 MB, in a charset of two octets", func() string {
+			return "Content-Type: text/html; charset=big5\n\n" + times("<p>\xa4\xa4\xa4\xe5</p>\n", 40<<20)
+		}, ""},
+		{"one encoded word of 1 MB", func() string { return "Subject: =?utf-8?b?" + times("w6TD", 1<<20-200) + "?=\n\nx" }, ""},
+		{"encoded words in a charset of two octets", func() string { return "Subject: " + times("=?gb18030?b?xOO6w6Os?= x ", 1<<20-200) + "\n\nx" }, ""},
+		{"encoded words in all fields", func() string { return times("X: =?iso-2022-jp?b?GyRCJDMbKEI=?= =?big5?q?=A4=A4?=\n", 500_000) + "\nx" }, ""},
+		{"fields in no charset", func() string { return strings.Repeat("X: \xe4\xfc \xff\xfe gr\xfc\xdfe\n", 9999) + "\nx" }, ""},
+		{"fields that shift", func() string { return strings.Repeat("X: \x1b$B$3$s\x1b(B hello\n", 9999) + "\nx" }, ""},
+		{"names of files in no charset", func() string {
+			return multipart + strings.Repeat("--b\nContent-Type: a/b; name*0*=x''\xe4%e4; name*1=\"\xfc\"\n\nx\n", 990)
+		}, ""},
+		{"nested comments", func() string { return "From: " + times("(", 500_000) + times(")", 500_000) + "\n\nx" }, ""},
+		{"comments side by side", func() string { return "To: " + times("(a) ", 1<<20-200) + "\n\nx" }, ""},
+		{"comments in addresses", func() string { return "To: " + times("a(x)@(y)b(z).c, ", 1<<20-200) + "\n\nx" }, ""},
+		{"brackets in brackets", func() string { return "From: " + times("<a@b>", 1<<20-200) + "\n\nx" }, ""},
+		{"quotes in brackets", func() string { return "To: " + times(`<"@a>,`, 1<<20-200) + "\n\nx" }, ""},
+		{"groups", func() string { return "To: " + times("g: a@b; ", 1<<20-200) + "\n\nx" }, ""},
+		{"words before an address", func() string { return "From: " + times("a ", 1<<20-200) + "a@b\n\nx" }, ""},
+		{"words before addresses", func() string { return "To: " + times("a a a@b, ", 1<<20-200) + "\n\nx" }, ""},
+		{"From fields", func() string { return strings.Repeat("From: \"a\" <a@b>, c@d\n", 9998) + "\nx" }, ""},
+		{"folds in From", func() string { return "From: a\n" + times(" b\n", 1<<20-200) + " <a@b>\n\nx" }, ""},
+		{"verdicts", func() string { return times("Authentication-Results: a; spf=pass (((; dkim=pass\n", 500_000) + "\nx" }, ""},
+		{"comments in a verdict", func() string { return "Authentication-Results: a; " + times("((()", 1<<20-200) + "\n\nx" }, ""},
+		{"introductions as long as may be", func() string {
+			return "A: b\n\n" + times("On 10:00 "+strings.Repeat("<a@b.c> wrote 12:30 ", 14)+":\n", 600_000)
+		}, ""},
+		{"introductions in three lines", func() string {
+			return "A: b\n\n" + times("On 10:00 <a@b> schrieb am um a heeft\nEl 10:00 <a@b> 2026年1月1日\nle am 10:00 <a@b> em :\n\n", 600_000)
+		}, ""},
+		{"lines with a colon", func() string { return "A: b\n\n" + times("f:b\n", 600_000) }, ""},
+		{"lines of one letter", func() string { return "A: b\n\n" + times("x\n", 600_000) }, ""},
+		{"HTML of a million elements", func() string { return "Content-Type: text/html\n\n" + strings.Repeat("<div>\n", 1_000_000) }, ""},
+		{"HTML of tables in tables", func() string { return "Content-Type: text/html\n\n" + times("<table><tr><td>a\n", 5<<20) }, ""},
+		{"HTML of hidden elements", func() string {
+			return "Content-Type: text/html\n\n" + times("<p style=\"color:red;display:none;font-size:0\">a<b hidden>b</b>\n", 5<<20)
+		}, ""},
+		{"HTML of one style", func() string { return "Content-Type: text/html\n\n<p style='" + times("a:b;\n", 2<<20-100) + "'>x" }, ""},
+		{"HTML of attributes of one element", func() string { return "Content-Type: text/html\n\n<p " + times("a=b\n", 2<<20-100) + ">x" }, ""},
+		{"HTML of links", func() string {
+			return "Content-Type: text/html\n\n" + times("<a href=http://x>", 1<<20) + times("y</a>\n", 1<<20)
+		}, ""},
+		{"HTML of end tags", func() string {
+			return "Content-Type: text/html\n\n" + strings.Repeat("<p><i>", 100) + times("</b></table>\n", 2<<20)
+		}, ""},
+		{"HTML of comments", func() string { return "Content-Type: text/html\n\n" + times("<!-- - -- ->\n", 2<<20) }, ""},
+		{"HTML of scripts", func() string { return "Content-Type: text/html\n\n" + times("<script><!--<script></script>\n", 2<<20) }, ""},
+		{"HTML of titles", func() string {
+			return "Content-Type: text/html\n\n" + times("<title></titl><textarea></title\n", 2<<20)
+		}, ""},
+		{"HTML of lists", func() string { return "Content-Type: text/html\n\n" + times("<ol><li>a\n", 2<<20) }, ""},
+		{"HTML of quoted lines", func() string {
+			return "Content-Type: text/html\n\n" + strings.Repeat("<blockquote>", 9) + times("a<br>\n", 2<<20)
+		}, ""},
+		{"parts of HTML", func() string {
+			return multipart + strings.Repeat("--b\nContent-Type: text/html\n\n"+times("<p>a</p>\n", 40_000)+"\n", 900)
+		}, ""},
 	}
 }
+
+const (
+	largeBadBase64 = 64<<10 - 2 // octets up to which nobody minds bad base64
+	sampleOfText   = 64 << 10   // octets of a text in which a charset is looked for, and more
+)
 
 type hostileMail struct {
 	name   string

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"inreply/email/charset"
 	"inreply/email/guard"
@@ -48,9 +49,10 @@ func (p *Parser) Parse(raw Raw) (*Message, error) {
 	if len(fields) > 0 && len(fields) == block {
 		m.defect(string(guard.NoHeader), explain(guard.NoHeader))
 	}
-	m.readHeader(fields[block:])
+	var values header.Values
+	m.readHeader(&values, fields[block:])
 	m.readEnvelope(raw.Receipt, fields[:block], p.config.Domains)
-	c := content{raw: octets, parts: s.Parts, message: m, charsets: p.charsets}
+	c := content{raw: octets, parts: s.Parts, message: m, charsets: p.charsets, values: &values}
 	c.read()
 	m.ReplyText = m.replyText()
 	m.Automation = p.config.automation(m, s.Parts)
@@ -59,7 +61,7 @@ func (p *Parser) Parse(raw Raw) (*Message, error) {
 
 // noMail is an error if the octets are none.
 func noMail(octets []byte, s guard.Structure) error {
-	if len(bytes.TrimSpace(octets)) == 0 {
+	if len(bytes.TrimLeftFunc(octets, unicode.IsSpace)) == 0 {
 		return &Error{Why: "it is empty"}
 	}
 	if s.Parts[0].Header.Len() > 0 {
@@ -146,19 +148,22 @@ func (m *Message) count(name string) (n int) {
 }
 
 // readHeader reads what the sender's side wrote.
-func (m *Message) readHeader(fields []header.Field) {
-	m.Header = make([]Field, len(fields))
-	for i, f := range fields {
-		m.Header[i] = Field{Name: f.Name, Value: header.Text(f.Value)}
-	}
+func (m *Message) readHeader(values *header.Values, fields []header.Field) {
 	first := func(name string) string { return value(fields, name) }
-	m.From = m.author(fields)
-	if sender := mailboxes(first("Sender")); len(sender) > 0 {
+	m.From = m.author(values, fields)
+	if sender := mailboxes(values, first("Sender")); len(sender) > 0 {
 		m.Sender = sender[0]
 	}
-	m.ReplyTo = mailboxes(first("Reply-To"))
-	m.To = mailboxes(first("To"))
-	m.Cc = mailboxes(first("Cc"))
+	m.ReplyTo = mailboxes(values, first("Reply-To"))
+	m.To = mailboxes(values, first("To"))
+	m.Cc = mailboxes(values, first("Cc"))
+	if len(m.To) == header.MostMailboxes || len(m.Cc) == header.MostMailboxes {
+		m.defect("long-list", "of a list of mailboxes only the beginning was read")
+	}
+	m.Header = make([]Field, len(fields))
+	for i, f := range fields {
+		m.Header[i] = Field{Name: f.Name, Value: values.Text(f.Value)}
+	}
 	m.Subject = m.Get("Subject")
 	m.Date = header.Date(first("Date"))
 	if m.Date.IsZero() {
@@ -175,8 +180,8 @@ func (m *Message) readHeader(fields []header.Field) {
 
 // author is the mailbox of From, with a defect if nobody can say whose the mail
 // is.
-func (m *Message) author(fields []header.Field) Address {
-	a, several := author(fields)
+func (m *Message) author(values *header.Values, fields []header.Field) Address {
+	a, several := author(values, fields)
 	switch {
 	case several:
 		m.defect("several-authors", "From names mailboxes of several domains, or stands there more than once; nobody is taken for the author")
@@ -199,12 +204,16 @@ func value(fields []header.Field, name string) string {
 // author is the first mailbox of From. There is none if there are several of
 // several domains, in one field or in more: what DMARC passed for could then be
 // another one than we believe (RFC 7489, section 6.6.1).
-func author(fields []header.Field) (a Address, several bool) {
+func author(values *header.Values, fields []header.Field) (a Address, several bool) {
 	for _, f := range fields {
 		if !strings.EqualFold(f.Name, "From") {
 			continue
 		}
-		for _, other := range mailboxes(f.Value) {
+		list := mailboxes(values, f.Value)
+		if len(list) == header.MostMailboxes {
+			return Address{}, true // who knows who comes behind them
+		}
+		for _, other := range list {
 			if a == (Address{}) {
 				a = other
 			}
@@ -217,8 +226,8 @@ func author(fields []header.Field) (a Address, several bool) {
 }
 
 // mailboxes reads a list of mailboxes.
-func mailboxes(value string) []Address {
-	list := header.Mailboxes(value)
+func mailboxes(values *header.Values, value string) []Address {
+	list := values.Mailboxes(value)
 	if len(list) == 0 {
 		return nil
 	}

@@ -33,7 +33,7 @@ func ReadTop(head []byte) (Top, error) {
 	t := Top{Complete: complete}
 	block := sesBlock(fields)
 	t.readBlock(fields[:block])
-	t.From, _ = author(fields[block:])
+	t.From, _ = author(new(header.Values), fields[block:])
 	return t, nil
 }
 

@@ -35,6 +35,10 @@ const (
 	Damaged                 // some of it decodes in no charset that could be found
 )
 
+// longestUTF7 is how much UTF-7 is decoded. It takes several times as long as any
+// other charset, and nobody has written as much of it.
+const longestUTF7 = 4 << 20
+
 // sample is how many octets are looked at to detect a charset.
 const sample = 16 << 10
 
@@ -54,30 +58,34 @@ func (d *Decoders) Open(name string, octets []byte, guess bool) (Text, Outcome) 
 	}
 	name = normal(name)
 	outcome := Detected
+	var tried Text // in the declared charset; zero if that was plainly wrong
 	switch declared := lookup(name); {
 	case name == "utf-8", seven(name):
 		// What looks like ASCII may not be.
 		if (!seven(name) || !shifts(octets)) && utf8.Valid(octets) {
 			return asIs(octets), Declared
 		}
-		if name == "utf-8" && mostlyUTF8(octets) {
-			return repaired(octets), Damaged
-		}
 		if name == "utf-8" {
+			if t, mostly := repaired(octets); mostly {
+				return t, Damaged
+			}
 			outcome = Failed
 		}
+	case name == "utf-7" && len(octets) > longestUTF7:
+		outcome = Unknown
 	case declared != nil:
-		if t, ok := d.try(declared, octets); ok {
+		t, ok := d.try(declared, octets)
+		if ok {
 			return t, Declared
 		}
-		outcome = Failed
+		tried, outcome = t, Failed
 	default:
 		outcome = Unknown
 	}
 	if !guess {
 		return d.unguessed(octets), outcome
 	}
-	return d.detect(name, octets, outcome)
+	return d.detect(name, octets, tried, outcome)
 }
 
 // Short is [Decode] for a few words, on which detection is no better than
@@ -147,6 +155,8 @@ func normal(name string) string {
 	}
 	name = strings.ReplaceAll(name, "_", "-")
 	switch name {
+	case "unicode-1-1-utf-7", "x-unicode-2-0-utf-7", "utf7":
+		return "utf-7"
 	case "utf8", "utf-8-mac", "unicode-1-1-utf-8", "utf", "x-utf-8":
 		return "utf-8"
 	}
@@ -158,7 +168,7 @@ func lookup(name string) encoding.Encoding {
 	switch name {
 	case "":
 		return nil
-	case "utf-7", "unicode-1-1-utf-7", "x-unicode-2-0-utf-7", "utf7":
+	case "utf-7":
 		return utf7{}
 	case "gb2312", "gbk", "cp936", "x-gbk", "gb-2312", "gb2312-80":
 		return simplifiedchinese.GB18030 // the one that has them all
@@ -202,7 +212,7 @@ func hasReplacement(octets []byte) bool { return bytes.Contains(octets, []byte("
 
 // detect looks for the charset of a text. The outcome is what is returned if one
 // is found that fits.
-func (d *Decoders) detect(name string, octets []byte, outcome Outcome) (Text, Outcome) {
+func (d *Decoders) detect(name string, octets []byte, tried Text, outcome Outcome) (Text, Outcome) {
 	valid := utf8.Valid(octets)
 	if valid && !shifts(octets) {
 		return asIs(octets), outcome
@@ -210,7 +220,7 @@ func (d *Decoders) detect(name string, octets []byte, outcome Outcome) (Text, Ou
 	declared := lookup(name)
 	found, err := chardet.NewTextDetector().DetectBest(octets[:min(len(octets), sample)])
 	if err == nil && found.Confidence >= 20 {
-		if e := lookup(normal(found.Charset)); e != nil && (e != declared || seven(name)) {
+		if e := lookup(normal(found.Charset)); e != nil && (e != declared || tried.size == 0) {
 			if t, ok := d.try(e, octets); ok {
 				return t, outcome
 			}
@@ -219,10 +229,8 @@ func (d *Decoders) detect(name string, octets []byte, outcome Outcome) (Text, Ou
 	if valid {
 		return asIs(octets), outcome
 	}
-	if declared != nil {
-		if t := measure(d.decoder(declared), octets); t.lost*20 < len(octets) {
-			return t, Damaged
-		}
+	if tried.size > 0 && tried.lost*20 < len(octets) {
+		return tried, Damaged
 	}
 	return measure(d.decoder(charmap.Windows1252), octets), outcome
 }
@@ -234,24 +242,4 @@ func (d *Decoders) unguessed(octets []byte) Text {
 		return asIs(octets)
 	}
 	return measure(d.decoder(charmap.Windows1252), octets)
-}
-
-// mostlyUTF8 reports whether there are more letters of several octets in a text
-// than octets that belong to none.
-func mostlyUTF8(octets []byte) bool {
-	good, bad := 0, 0
-	for len(octets) > 0 {
-		if octets[0] < utf8.RuneSelf {
-			octets = octets[ascii(octets):]
-			continue
-		}
-		r, size := utf8.DecodeRune(octets)
-		if r == utf8.RuneError && size == 1 {
-			bad++
-		} else {
-			good++
-		}
-		octets = octets[size:]
-	}
-	return good >= bad
 }

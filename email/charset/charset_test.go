@@ -118,6 +118,18 @@ func encodings() []encoding.Encoding {
 	}
 }
 
+// FuzzRepair: what is repaired is what the standard library repairs, and its size is
+// known before.
+func FuzzRepair(f *testing.F) {
+	f.Add([]byte("\xc3\xa4\xff\xfe \xe4\xb8\xad\xe4\xb8 \xf0\x9f\x98\x80\xed\xa0\x80\xef\xbf\xbd\xc3"))
+	f.Fuzz(func(t *testing.T, octets []byte) {
+		got, _ := repaired(octets)
+		if want := Valid(string(octets)); got.String() != want || got.Size() != len(want) {
+			t.Fatalf("%q of %d octets, not %q", got.String(), got.Size(), want)
+		}
+	})
+}
+
 // FuzzTables: what is decoded by tables is what x/text decodes, however little room
 // there is.
 func FuzzTables(f *testing.F) {

@@ -279,9 +279,17 @@ func (p *pairs) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err erro
 	return nDst, nSrc, nil
 }
 
-// run decodes letters that are not ASCII, as many as there are side by side.
+// run decodes letters up to where two of ASCII stand side by side.
 func (p *pairs) run(dst, src []byte) (n, size int) {
-	for len(src)-size >= 2 && src[size] >= utf8.RuneSelf && len(dst)-n >= roomOfLetter {
+	for len(src)-size >= 2 && len(dst)-n >= roomOfLetter {
+		if src[size] < utf8.RuneSelf {
+			if src[size+1] < utf8.RuneSelf {
+				break
+			}
+			dst[n] = src[size]
+			n, size = n+1, size+1
+			continue
+		}
 		l := p.letters.of(src[size], src[size+1])
 		if l.common() {
 			l.put(dst[n:])
@@ -304,7 +312,14 @@ func (p *pairs) measure(src []byte) (size, lost int) {
 	for i := 0; i < len(src); {
 		n := ascii(src[i:])
 		size, i = size+n, i+n
-		for len(src)-i >= 2 && src[i] >= utf8.RuneSelf {
+		for len(src)-i >= 2 {
+			if src[i] < utf8.RuneSelf {
+				if src[i+1] < utf8.RuneSelf {
+					break
+				}
+				size, i = size+1, i+1
+				continue
+			}
 			l := p.letters.of(src[i], src[i+1])
 			if l.common() {
 				size, i = size+3, i+2

@@ -23,9 +23,48 @@ type Text struct {
 // asIs is a text that is UTF-8.
 func asIs(octets []byte) Text { return Text{octets: octets, size: len(octets)} }
 
+// several is how many times.
+const several = 4
+
 // repaired is a text in which each run of octets that are not UTF-8 becomes one
-// U+FFFD.
-func repaired(octets []byte) Text { return measure(&repair{}, octets) }
+// U+FFFD. It reports whether it is UTF-8 at all: there are more letters of several
+// octets in it than octets that belong to none, and if it is long, several times as
+// many all along.
+func repaired(octets []byte) (t Text, mostly bool) {
+	t = Text{octets: octets, decoder: &repair{}, size: len(octets)}
+	good, bad, runs, broken := 0, 0, 0, false
+	for i := 0; i < len(octets); {
+		if octets[i] < utf8.RuneSelf {
+			i += ascii(octets[i:])
+			broken = false
+			continue
+		}
+		if ofTwoOctets(octets[i:]) {
+			good++
+			i += 2
+			broken = false
+			continue
+		}
+		if size := letterSize(octets[i:]); size > 0 {
+			good++
+			i += size
+			broken = false
+			continue
+		}
+		if !broken {
+			runs++
+		}
+		bad++
+		i++
+		broken = true
+		if bad > 1000 && good < several*bad {
+			return Text{}, false
+		}
+	}
+	t.size += runs*len("\uFFFD") - bad
+	t.lost = runs
+	return t, good >= bad
+}
 
 // measure finds out what a text becomes.
 func measure(decoder transform.Transformer, octets []byte) Text {
@@ -96,6 +135,26 @@ func ascii(octets []byte) int {
 	return n
 }
 
+// ofTwoOctets reports whether a letter of two octets begins here.
+func ofTwoOctets(octets []byte) bool {
+	return len(octets) > 1 && octets[0]-0xc2 < 0xe0-0xc2 && octets[1]&0xc0 == 0x80
+}
+
+// letterSize is how many octets the letter has that begins here and is not ASCII; 0
+// if none does.
+func letterSize(octets []byte) int {
+	if ofTwoOctets(octets) {
+		return 2
+	}
+	if octets[0] < 0xe0 || octets[0] > 0xf4 {
+		return 0
+	}
+	if _, size := utf8.DecodeRune(octets); size > 1 {
+		return size
+	}
+	return 0
+}
+
 // repair decodes UTF-8 with octets in it that are not.
 type repair struct {
 	broken bool // the last octet was none of a letter
@@ -115,13 +174,20 @@ func (d *repair) Transform(dst, src []byte, _ bool) (nDst, nSrc int, err error) 
 			nDst, nSrc, d.broken = nDst+n, nSrc+n, false
 			continue
 		}
-		r, size := utf8.DecodeRune(src[nSrc:])
-		broken := r == utf8.RuneError && size == 1
-		if !broken || !d.broken {
-			nDst += utf8.EncodeRune(dst[nDst:], r)
+		if size := letterSize(src[nSrc:]); size > 0 {
+			if len(src)-nSrc >= utf8.UTFMax {
+				binary.LittleEndian.PutUint32(dst[nDst:], binary.LittleEndian.Uint32(src[nSrc:]))
+			} else {
+				copy(dst[nDst:], src[nSrc:nSrc+size])
+			}
+			nDst, nSrc, d.broken = nDst+size, nSrc+size, false
+			continue
 		}
-		nSrc += size
-		d.broken = broken
+		if !d.broken {
+			nDst += utf8.EncodeRune(dst[nDst:], utf8.RuneError)
+		}
+		nSrc++
+		d.broken = true
 	}
 	return nDst, nSrc, nil
 }

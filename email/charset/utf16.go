@@ -56,3 +56,31 @@ func (d utf16Decoder) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, er
 	}
 	return nDst + utf8.EncodeRune(dst[nDst:], utf8.RuneError), nSrc + 1, nil
 }
+
+func (d utf16Decoder) measure(src []byte) (size, lost int) {
+	for i := 0; i < len(src); i += 2 {
+		if i+1 == len(src) {
+			return size + len("\uFFFD"), lost + 1
+		}
+		switch u := d.unit(src[i:]); {
+		case u < utf8.RuneSelf:
+			size++
+		case u < 0x800:
+			size += 2
+		case u == utf8.RuneError:
+			size, lost = size+3, lost+1
+		case u < 0xd800 || u > 0xdfff:
+			size += 3
+		case i+3 < len(src) && d.unit(src[i+2:])&0xfc00 == 0xdc00:
+			i += 2
+			if u < 0xdc00 {
+				size += 4
+				continue
+			}
+			fallthrough
+		default:
+			size, lost = size+3, lost+1
+		}
+	}
+	return size, lost
+}

@@ -9,7 +9,7 @@ type tally struct {
 	bad     int64
 
 	slow    bool         // the last piece had something else than digits and line ends in it
-	weights *[256]uint64 // of octets, where they are counted one by one; nil if not yet
+	weights *[256]int64 // of octets, where they are counted one by one; nil if not yet
 }
 
 // piece is how much is looked at together: it stays in the processor's nearest
@@ -39,7 +39,7 @@ func (t *tally) addSlowly(text []byte) (more bool) {
 		t.weights = weights()
 	}
 	w, decoded := t.weights, t.decoded
-	sum := uint64(t.digits)&lowerHalf | uint64(t.bad)<<32
+	sum := t.digits | t.bad<<32
 	before := sum >> 32
 	for _, c := range text {
 		if c != '=' {
@@ -51,19 +51,19 @@ func (t *tally) addSlowly(text []byte) (more bool) {
 		if digits == 0 {
 			continue
 		}
-		sum += uint64(broken[digits%4]) << 32
+		sum += int64(broken[digits&3]) << 32
 		sum -= digits
-		decoded += int64(digits/4*3) + int64(octetsOf[digits%4])
+		decoded += digits>>2*3 + int64(octetsOf[digits&3])
 	}
-	t.digits, t.bad, t.decoded = int64(sum&lowerHalf), int64(sum>>32), decoded
+	t.digits, t.bad, t.decoded = sum&lowerHalf, sum>>32, decoded
 	return more || sum>>32 > before
 }
 
 const lowerHalf = 1<<32 - 1
 
 // weights are what each octet adds to the sum.
-func weights() *[256]uint64 {
-	var w [256]uint64
+func weights() *[256]int64 {
+	var w [256]int64
 	for c := range w {
 		switch class[c] {
 		case digit:

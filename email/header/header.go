@@ -105,8 +105,8 @@ func Line(text []byte) (line, rest []byte) {
 
 // Text is a field's value for reading: encoded words decoded, no line breaks nor
 // other controls.
-func Text(value string) string {
-	return strings.TrimSpace(printable(Decode(value)))
+func (v *Values) Text(value string) string {
+	return strings.TrimSpace(printable(v.Decode(value)))
 }
 
 // printable is a text without control characters, as one line.

@@ -51,7 +51,7 @@ func TestText(t *testing.T) {
 		"\xf6 =?iso-8859-1?b?9g==?= \xf6":          "\u00f6 \u00f6 \u00f6",
 		"=?gb2312?B?xOO6ww==?= =?utf-8?B?5L2g?= !": "\u4f60\u597d\u4f60 !",
 	} {
-		if got := Text(value); got != want {
+		if got := new(Values).Text(value); got != want {
 			t.Errorf("%q: %q, not %q", value, got, want)
 		}
 	}
@@ -87,7 +87,7 @@ func TestMailboxes(t *testing.T) {
 		"a@b.example\r\nBcc: x@y":                             nil,
 		"Ann <x> <a@b.example>":                               {{"Ann <x>", "a@b.example"}},
 	} {
-		if diff := cmp.Diff(want, Mailboxes(value)); diff != "" {
+		if diff := cmp.Diff(want, new(Values).Mailboxes(value)); diff != "" {
 			t.Errorf("%q:\n%s", value, diff)
 		}
 	}
@@ -132,8 +132,8 @@ func TestDate(t *testing.T) {
 func TestHostileFields(*testing.T) {
 	for _, piece := range []string{"<,", "<\",", "\"\\\",", "(", "a@:", "=?a?q?x", "=?a?q?=FF?=", "\xff=?x?b?/w==?= ", ":", "\"a\" ", "<@", ">", "x <a@b>,"} {
 		value := strings.Repeat(piece, (256<<10)/len(piece))
-		Text(value)
-		Mailboxes(value)
+		new(Values).Text(value)
+		new(Values).Mailboxes(value)
 		IDs(value)
 		Split([]byte(value))
 		Split([]byte(strings.Repeat(piece+"\r\n ", (256<<10)/(len(piece)+3))))
@@ -149,11 +149,11 @@ func FuzzHeader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		Split([]byte(value))
 		Date(value)
-		text := Text(value)
+		text := new(Values).Text(value)
 		if !utf8.ValidString(text) || strings.ContainsAny(text, "\r\n\x00") {
 			t.Fatalf("%q", text)
 		}
-		for _, m := range Mailboxes(value) {
+		for _, m := range new(Values).Mailboxes(value) {
 			if again, ok := Address(m.Address); !ok || again != m.Address {
 				t.Fatalf("%q becomes %q", m.Address, again)
 			}

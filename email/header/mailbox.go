@@ -11,15 +11,18 @@ type Mailbox struct {
 	Address string // local-part@domain, the domain in lower case
 }
 
+// MostMailboxes is how many mailboxes of a list are read.
+const MostMailboxes = 10_000
+
 // Mailboxes reads a list of mailboxes and groups. What is no mailbox is left out.
 // Encoded words count in names only: an address is what stands there.
-func Mailboxes(value string) []Mailbox {
+func (v *Values) Mailboxes(value string) []Mailbox {
 	if value == "" {
 		return nil
 	}
-	list := make([]Mailbox, 0, 1+min(strings.Count(value, ",")+strings.Count(value, ";"), 10_000))
-	r := reader{rest: value}
-	for r.rest != "" {
+	list := make([]Mailbox, 0, 1+min(strings.Count(value, ",")+strings.Count(value, ";"), MostMailboxes))
+	r := reader{rest: value, values: v}
+	for r.rest != "" && len(list) < MostMailboxes {
 		if m, ok := r.mailbox(); ok {
 			list = append(list, m)
 		}
@@ -32,7 +35,8 @@ func Mailboxes(value string) []Mailbox {
 
 // reader reads a list of mailboxes element by element.
 type reader struct {
-	rest string
+	rest   string
+	values *Values
 
 	// What is open and never closed is found out once: a list of a million open
 	// brackets is not read a million times.
@@ -56,7 +60,7 @@ func (r *reader) mailbox() (Mailbox, bool) {
 		switch c := r.rest[0]; c {
 		case ',', ';':
 			r.rest = r.rest[1:]
-			return e.mailbox()
+			return e.mailbox(r.values)
 		case ':':
 			// A group's name: its mailboxes follow, up to a semicolon. In an address
 			// a colon is none.
@@ -85,7 +89,7 @@ func (r *reader) mailbox() (Mailbox, bool) {
 			r.rest = r.rest[n+1:]
 		}
 	}
-	return e.mailbox()
+	return e.mailbox(r.values)
 }
 
 // bracket reads what stands in angle brackets. Of several the last counts, for a
@@ -101,14 +105,14 @@ func (e *element) bracket(r *reader) {
 	e.angle, e.angled = inner, true
 }
 
-func (e *element) mailbox() (Mailbox, bool) {
+func (e *element) mailbox(v *Values) (Mailbox, bool) {
 	if e.angled {
 		address, ok := Address(e.angle)
-		return Mailbox{Name: name(e.name.String()), Address: address}, ok
+		return Mailbox{Name: v.name(e.name.String()), Address: address}, ok
 	}
 	address, ok := Address(e.plain.String())
 	if ok {
-		return Mailbox{Name: name(e.comment), Address: address}, true
+		return Mailbox{Name: v.name(e.comment), Address: address}, true
 	}
 	// A name and an address without brackets: the last word counts if it is the
 	// only one that can be an address.
@@ -120,15 +124,15 @@ func (e *element) mailbox() (Mailbox, bool) {
 		return Mailbox{}, false
 	}
 	address, ok = Address(words[len(words)-1])
-	return Mailbox{Name: name(strings.Join(words[:len(words)-1], " ")), Address: address}, ok
+	return Mailbox{Name: v.name(strings.Join(words[:len(words)-1], " ")), Address: address}, ok
 }
 
 // name is a display name for reading.
-func name(s string) string {
+func (v *Values) name(s string) string {
 	if s == "" {
 		return ""
 	}
-	return strings.Join(strings.Fields(Text(s)), " ")
+	return strings.Join(strings.Fields(v.Text(s)), " ")
 }
 
 // quoted takes a quoted string off, with its quotes. An open one is a word of its

@@ -8,12 +8,20 @@ import (
 	"inreply/email/transfer"
 )
 
+// Values reads the values of a mail's fields. It knows how often their charset was
+// looked for: one look takes up to a millisecond, and an honest mail has few values
+// that need it. The zero value is ready to use.
+type Values struct{ guesses int }
+
+// mostGuesses is how many values' charset is looked for.
+const mostGuesses = 20
+
 // Decode decodes the encoded words of a value (RFC 2047). Words of one charset
 // that stand side by side are decoded together, since there are programs that cut
 // a letter of several octets in two. What is no encoded word stays as it is.
-func Decode(value string) string {
+func (v *Values) Decode(value string) string {
 	if !strings.Contains(value, "=?") {
-		return unencoded(value)
+		return v.unencoded(value)
 	}
 	var b strings.Builder
 	var run word   // words so far of one charset
@@ -52,9 +60,12 @@ func Decode(value string) string {
 // unencoded is a value without encoded words. The charset is looked for only here:
 // an encoded word declares its own, and what stands beside one is too short to
 // tell.
-func unencoded(value string) string {
+func (v *Values) unencoded(value string) string {
 	if utf8.ValidString(value) && !strings.Contains(value, "\x1b") {
 		return value
+	}
+	if v.guesses++; v.guesses > mostGuesses {
+		return charset.Short("", value)
 	}
 	value, _ = charset.Decode("", value)
 	return value

@@ -54,8 +54,14 @@ func (w *writer) wordBytes(b []byte) {
 	w.text.Write(b)
 }
 
+// atLeast is how much room there is before a word.
+const atLeast = 64
+
 // gap writes the white space that is due.
 func (w *writer) gap() {
+	if w.text.Cap()-w.text.Len() < atLeast {
+		w.text.Grow(atLeast) // to twice its size, so that it is copied as seldom as may be
+	}
 	prefix := quotes(w.quote)
 	switch {
 	case w.text.Len() == 0:

@@ -80,6 +80,7 @@ const longestLine = 300
 // Reply is text without what it quotes and without signature. It may be empty.
 func Reply(text string) string {
 	p := passage{lines: strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")}
+	p.kept = make([]string, 0, len(p.lines))
 	for p.at < len(p.lines) {
 		if !p.step() {
 			break
@@ -93,12 +94,12 @@ type passage struct {
 	lines []string
 	at    int
 	kept  []string
-	looks int // lines so far that might have introduced something
+	looks int // octets so far that might have introduced something
 }
 
-// mostLooks is how many lines are looked at closely. A text with more is none that
-// a person wrote, and all of the rest is kept.
-const mostLooks = 2000
+// mostLooks is how many octets are looked at closely: a thousand lines or two. A
+// text with more is none that a person wrote, and all of the rest is kept.
+const mostLooks = 64 << 10
 
 // step looks at one line. It reports whether there is anything to keep behind it.
 func (p *passage) step() bool {
@@ -118,7 +119,7 @@ func (p *passage) step() bool {
 	case strings.HasPrefix(bare, "-") && original.MatchString(bare), p.ofList(bare):
 		p.dropRule()
 		return false
-	case (from.MatchString(bare) || p.ruled() && label.MatchString(bare)) && p.repeatsHeader():
+	case hasColon(bare) && (from.MatchString(bare) || p.ruled() && label.MatchString(bare)) && p.repeatsHeader():
 		p.dropRule()
 		return false
 	case endsInColon(bare):
@@ -164,6 +165,9 @@ func (p *passage) signature() bool {
 	return false
 }
 
+// hasColon reports whether a line may name a field of a header.
+func hasColon(line string) bool { return strings.Contains(line, ":") || strings.Contains(line, "：") }
+
 func endsInColon(line string) bool {
 	return strings.HasSuffix(line, ":") || strings.HasSuffix(line, "：")
 }
@@ -171,10 +175,10 @@ func endsInColon(line string) bool {
 // introduction is how many lines introduce a quotation, the current one being the
 // last of them: a long line is folded into up to three. None is 0.
 func (p *passage) introduction(last string) int {
-	p.looks++
 	joined, found := last, 0
 	nameless := false // it begins with a mailbox: whose, stands above
 	for n := 1; len(joined) <= longestLine; n++ {
+		p.looks += len(joined)
 		if (found == 0 || nameless || begins.MatchString(joined)) && wrote.MatchString(joined) {
 			found = n
 		}
@@ -203,10 +207,13 @@ func (p *passage) marked(from int) bool {
 	return false
 }
 
+// longestLook is what the lines are taken for that may be a header.
+const longestLook = 64
+
 // repeatsHeader reports whether the current line begins the header of a quoted
 // mail: two more of its fields stand within the next lines.
 func (p *passage) repeatsHeader() bool {
-	p.looks++
+	p.looks += longestLook
 	fields := 0
 	for i := p.at + 1; i < len(p.lines) && i <= p.at+8; i++ {
 		if line := p.lines[i]; len(line) <= longestLine && label.MatchString(line) {

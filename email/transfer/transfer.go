@@ -118,6 +118,14 @@ func (r *quotedReader) Read(p []byte) (int, error) {
 		}
 		switch c := r.src[0]; c {
 		case '=':
+			if len(r.src) > 3 && r.src[1] == '\n' {
+				r.src = r.src[2:]
+				continue
+			}
+			if len(r.src) > 3 && r.src[1] == '\r' && r.src[2] == '\n' {
+				r.src = r.src[3:]
+				continue
+			}
 			m, size := escapes(p[n:], r.src)
 			if size > 0 {
 				n, r.src = n+m, r.src[size:]

@@ -50,6 +50,7 @@ func TestQuotedPrintable(t *testing.T) {
 		{"end  \t\r\nnext \nlast  ", "end\r\nnext\nlast"},
 		{"a = b =ZZ =4", "a = b =ZZ =4"},
 		{"soft=", "soft"},
+		{"soft=\n\nline=\r\n\r\n==\n", "soft\nline\r\n="},
 		{"a  b", "a  b"},
 	} {
 		if got := decode(t, QuotedPrintable([]byte(c.encoded))); got != c.want {
