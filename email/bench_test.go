@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jhillyerd/enmime/v2"
 )
@@ -53,4 +54,23 @@ func BenchmarkParse(b *testing.B) {
 			}
 		})
 	}
+}
+
+// How many times as fast as enmime alone a mail with a file of 15 MB is, both in turn.
+func BenchmarkAttachmentRatio(b *testing.B) {
+	raw := []byte(mailWith(make([]byte, 15<<20)))
+	p := newParser(b)
+	var ours, alone time.Duration
+	for b.Loop() {
+		began := processorTime(b)
+		if _, err := p.Parse(Raw{Bytes: raw}); err != nil {
+			b.Fatal(err)
+		}
+		between := processorTime(b)
+		if _, err := enmime.ReadEnvelope(bytes.NewReader(raw)); err != nil {
+			b.Fatal(err)
+		}
+		ours, alone = ours+between-began, alone+processorTime(b)-between
+	}
+	b.ReportMetric(float64(alone)/float64(ours), "times")
 }

@@ -295,12 +295,7 @@ func BenchmarkHostile(b *testing.B) {
 	p := newParser(b)
 	for _, h := range hostile() {
 		b.Run(h.name, func(b *testing.B) {
-			raw := h.raw()
-			b.SetBytes(int64(len(raw)))
-			b.ReportAllocs()
-			for b.Loop() {
-				p.Parse(Raw{Bytes: raw})
-			}
+			benchmarkParse(b, p, h.raw())
 		})
 	}
 }

@@ -8,7 +8,7 @@ type tally struct {
 	decoded int64
 	bad     int64
 
-	slow    bool         // the last piece had something else than digits and line ends in it
+	slow    bool        // the last piece had something else than digits and line ends in it
 	weights *[256]int64 // of octets, where they are counted one by one; nil if not yet
 }
 

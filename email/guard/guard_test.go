@@ -300,6 +300,9 @@ func BenchmarkScan(b *testing.B) {
 		"padding": "Content-Transfer-Encoding: base64\r\n\r\n" + strings.Repeat("QQ==\r\n", 4<<20),
 		"dashes":  "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\n" + strings.Repeat("-\n", 10<<20),
 		"near":    "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\n" + strings.Repeat("--r\n", 5<<20),
+		"rules":   "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\n" + strings.Repeat("----\n", 4<<20),
+		"bad":     "Content-Transfer-Encoding: base64\r\n\r\n" + strings.Repeat("QQ!\r\n", 4<<20),
+		"same":    "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\n" + strings.Repeat("--qr\n", 4<<20),
 		"hyphens": "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\n" + strings.Repeat("--\n", 7<<20),
 	} {
 		b.Run(name, func(b *testing.B) {
