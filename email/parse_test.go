@@ -277,3 +277,28 @@ func unsafeName(name string) bool {
 	return name == "" || len(name) > 255 || name[0] == '.' || name[0] == '-' || strings.ContainsAny(name, "/\\:*?\"<>|\x00\r\n") ||
 		!utf8.ValidString(name) || strings.HasSuffix(name, " ") || strings.HasSuffix(name, ".") || filepath.Base(name) != name
 }
+
+// Nobody is the author of a list that is too long to be read.
+func TestLongLists(t *testing.T) {
+	list := strings.Repeat("a@b.example, ", 10_000) + "c@d.example"
+	m := parse(t, newParser(t), "From: "+list+"\nTo: "+list+"\n\nx")
+	var codes []string
+	for _, d := range m.Defects {
+		codes = append(codes, d.Code)
+	}
+	if len(m.To) != 10_000 || m.From != (Address{}) || !slices.Contains(codes, "long-list") || !slices.Contains(codes, "several-authors") {
+		t.Errorf("%d mailboxes, from %v: %v", len(m.To), m.From, codes)
+	}
+}
+
+// The charsets of a few values are looked for, and those of all others are not.
+func TestGuessesInHeader(t *testing.T) {
+	cyrillic := "\xcf\xf0\xe8\xe2\xe5\xf2, \xea\xe0\xea \xe4\xe5\xeb\xe0? \xdf \xef\xee\xeb\xf3\xf7\xe8\xeb \xf2\xe2\xee\xe5 \xef\xe8\xf1\xfc\xec\xee."
+	m := parse(t, newParser(t), "From: a@b.example\n"+strings.Repeat("Subject: "+cyrillic+"\n", 30)+"\nx")
+	if m.Subject != "Привет, как дела? Я получил твое письмо." {
+		t.Errorf("%q", m.Subject)
+	}
+	if last := m.Header[30].Value; !strings.HasPrefix(last, "Ïðèâåò") {
+		t.Errorf("%q", last)
+	}
+}
