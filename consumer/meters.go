@@ -25,6 +25,7 @@ type meters struct {
 	receiveFailures metric.Int64Counter
 	lost            metric.Int64Counter
 	parked          metric.Int64Counter
+	outages         metric.Int64Counter
 	throttled       metric.Int64Counter
 	undeleted       metric.Int64Counter
 	ended           metric.Int64Counter
@@ -88,6 +89,7 @@ func newMeters(m metric.Meter, queue string) (meters, error) {
 		receiveFailures: counter("inreply.consumer.receive_failures", "{call}", "calls to receive that failed"),
 		lost:            counter("inreply.consumer.leases_lost", "{message}", "leases lost before their message was done"),
 		parked:          counter("inreply.consumer.parked", "{message}", "messages given back because an application service is out"),
+		outages:         counter("inreply.consumer.outages", "{outage}", "times that receiving was paused because a dependency is out"),
 		throttled:       counter("inreply.consumer.throttled", "{message}", "tries that were told to come later"),
 		undeleted:       counter("inreply.consumer.undeleted", "{message}", "messages handled whose delete did not come through"),
 		ended:           counter("inreply.mail.ended", "{mail}", "mails by how they ended"),

@@ -1,8 +1,11 @@
 package consumer
 
 import (
+	"context"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
 	"inreply/queue"
@@ -32,6 +35,7 @@ func (c *Consumer) hold(l *lease, name string) (slot bool) {
 		o = &outage{name: name, since: time.Now(), pause: c.config.Probe.Min}
 		c.outages[name] = o
 		c.log.Error("outage: receiving is paused", zap.String("outage", name))
+		c.meters.outages.Add(context.Background(), 1, metric.WithAttributes(attribute.String("dependency", name)))
 		c.probeLater(o)
 	}
 	l.group.state = out

@@ -7,6 +7,7 @@
 //	daemon_test.go   what the stack has in common with the settings that are shipped
 //	actions_test.go  what the daemon's role may do, and what its source asks for
 //	alarms_test.go   what is measured, and who is told
+//	metrics_test.go  that the daemon writes what of its own is watched
 //	image_test.go    the image, stopped with mails in work
 package deploy
 

@@ -28,6 +28,7 @@ func Dimensions() map[string]string {
 		"inreply.mail.ended":         "outcome",
 		"inreply.mail.duration":      "outcome",
 		"inreply.consumer.paused":    "dependency",
+		"inreply.consumer.outages":   "dependency",
 		"inreply.consumer.parked":    "dependency",
 		"messaging.process.duration": "disposition",
 		"inreply.relay.notices":      "outcome",
