@@ -45,7 +45,7 @@ func newMemory(columns int) *memory {
 }
 
 func newColumn(name string, seed maphash.Seed, m *memory, s style) *column {
-	return &column{name: name, seed: seed, counts: newCounts(seed), memory: m, style: s}
+	return &column{name: name, seed: seed, counts: newCounts(), memory: m, style: s}
 }
 
 // fewDistinct is how many distinct values are counted as they come: their counts stay

@@ -1,7 +1,7 @@
 package table
 
 import (
-	"hash/maphash"
+	"bytes"
 	"math"
 	"slices"
 )
@@ -15,7 +15,6 @@ const longestKept = 240
 // two of 100,000 are taken for one with a chance of one in three thousand million,
 // and nobody can look for such a pair.
 type counts struct {
-	seed    maphash.Seed
 	slots   []uint32 // a number of an entry, from 1; 0 is free
 	entries []entry  // in the order in which they came
 	texts   []byte
@@ -27,9 +26,7 @@ type entry struct {
 	end   uint32 // where its text ends
 }
 
-func newCounts(seed maphash.Seed) *counts {
-	return &counts{seed: seed, slots: make([]uint32, 64)}
-}
+func newCounts() *counts { return &counts{slots: make([]uint32, 64)} }
 
 // size is how much memory they take, in octets.
 func (c *counts) size() int { return 4*len(c.slots) + 16*cap(c.entries) + cap(c.texts) }
@@ -111,6 +108,11 @@ func plus(a, b uint32) uint32 {
 // grow doubles the slots.
 func (c *counts) grow() {
 	c.slots = make([]uint32, 2*len(c.slots))
+	c.settle()
+}
+
+// settle finds slots for all entries.
+func (c *counts) settle() {
 	for number, e := range c.entries {
 		c.slots[c.free(e.hash)] = uint32(number + 1)
 	}
@@ -155,6 +157,7 @@ func newFrequent(all *counts, room int) *frequent {
 	f := &frequent{counts: all, room: room}
 	if all.len() > room {
 		f.forget()
+		f.counts.shrink(room + 1)
 	}
 	return f
 }
@@ -171,17 +174,64 @@ func (f *frequent) add(hash uint64, value []byte) {
 
 // forget keeps half of the room.
 func (f *frequent) forget() {
-	all := f.counts
-	order := all.byTimes()
-	f.missed = plus(f.missed, all.entries[order[f.room/2]].times)
-	chosen := order[:f.room/2]
-	slices.Sort(chosen) // in the order in which they came
-	f.counts = newCounts(all.seed)
-	for _, number := range chosen {
-		if f.counts.full() {
-			f.counts.grow()
-		}
-		e := all.entries[number]
-		f.counts.put(f.counts.free(e.hash), e.hash, e.times, all.text(int(number)))
+	times, more := f.counts.ranked(f.room / 2)
+	f.missed = plus(f.missed, times)
+	f.counts.keep(times, f.room/2-more)
+}
+
+// ranked is how often the value came of which n came before it by byTimes, and how
+// many values came more often.
+func (c *counts) ranked(n int) (times uint32, more int) {
+	var having [256]int // how many came so often; nearly all came less often than that
+	for _, e := range c.entries {
+		having[min(e.times, uint32(len(having)-1))]++
 	}
+	for times := len(having) - 1; times >= 0; times-- {
+		if more+having[times] > n && times < len(having)-1 {
+			return uint32(times), more //nolint:gosec // an index
+		}
+		if more += having[times]; more > n {
+			break
+		}
+	}
+	order := c.byTimes()
+	times = c.entries[order[n]].times
+	for more = n; more > 0 && c.entries[order[more-1]].times == times; {
+		more--
+	}
+	return times, more
+}
+
+// keep forgets values that came less often than this, and of those that came as
+// often all but the first few.
+func (c *counts) keep(times uint32, equal int) {
+	kept, begin := c.entries[:0], uint32(0)
+	texts := c.texts[:0]
+	for _, e := range c.entries {
+		text := c.texts[begin:e.end]
+		begin = e.end
+		if e.times == times {
+			equal--
+		}
+		if e.times < times || e.times == times && equal < 0 {
+			continue
+		}
+		texts = append(texts, text...)
+		kept = append(kept, entry{e.hash, e.times, uint32(len(texts))}) //nolint:gosec // it was one before
+	}
+	c.entries, c.texts = kept, texts
+	clear(c.slots)
+	c.settle()
+}
+
+// shrink gives memory back that is not needed for so many entries.
+func (c *counts) shrink(most int) {
+	slots := 64
+	for 3*slots < 4*most {
+		slots *= 2
+	}
+	c.slots = make([]uint32, slots)
+	c.entries = append(make([]entry, 0, most), c.entries...)
+	c.texts = bytes.Clone(c.texts)
+	c.settle()
 }

@@ -139,6 +139,39 @@ func TestManyValuesAgainstAPlainCount(t *testing.T) {
 	}
 }
 
+// What is forgotten are the rarest values, and of equals those that came last.
+func TestForgetting(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		most := rapid.SampledFrom([]int{2, 10, 1000}).Draw(rt, "most times")
+		times := rapid.SliceOfN(rapid.IntRange(1, most), 5, 60).Draw(rt, "times")
+		c := newCounts()
+		for value, n := range times {
+			for !c.add(uint64(value+1)<<32, []byte(strconv.Itoa(value))) {
+				c.grow()
+			}
+			c.entries[value].times = uint32(n)
+		}
+		room := len(times) - 1
+		order := c.byTimes()
+		var want []string
+		for _, number := range slices.Sorted(slices.Values(order[:room/2])) {
+			want = append(want, string(c.text(int(number)))+" "+strconv.Itoa(c.times(int(number))))
+		}
+		f := newFrequent(c, room)
+		var got []string
+		for number := range f.counts.len() {
+			got = append(got, string(f.counts.text(number))+" "+strconv.Itoa(f.counts.times(number)))
+		}
+		if !slices.Equal(got, want) || int(f.missed) != times[order[room/2]] {
+			rt.Fatalf("of %v %v is left, want %v; missed %d", times, got, want, f.missed)
+		}
+		f.add(1<<32, []byte("0"))
+		if times[0] > int(f.missed) && f.counts.times(0) != times[0]+1 {
+			rt.Errorf("the first one is found no more")
+		}
+	})
+}
+
 // A column that finds no memory left for its values goes on without them.
 func TestNoMemoryLeft(t *testing.T) {
 	m := newMemory(1)
