@@ -27,6 +27,9 @@ func spans(text string) []string {
 // command finds a call of inreply, by whatever way it is started.
 var command = regexp.MustCompile(`(?:^|[\s"])(?:\./cmd/inreply|/?inreply|inreply:[\w.]+)((?: --?[a-z-]+[^|>&#]*)+)`)
 
+// alone is a flag, or several, without a command before them.
+var alone = regexp.MustCompile(`^--[a-z]`)
+
 // other commands have flags of their own.
 var other = regexp.MustCompile(`^\s*(?:\w+=\S*\()?(?:aws|docker|dig|jq|swaks|curl|--platform)\b`)
 
@@ -51,7 +54,7 @@ func TestPagesNameFlagsThatAreThere(t *testing.T) {
 			}
 			if found := command.FindStringSubmatch(span); found != nil {
 				arguments = found[1]
-			} else if strings.HasPrefix(span, "--") {
+			} else if alone.MatchString(span) {
 				arguments = span
 			}
 			if arguments == "" {
