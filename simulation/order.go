@@ -1,11 +1,13 @@
 package simulation
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"inreply/email"
 	evt "inreply/event"
@@ -13,6 +15,7 @@ import (
 
 // leased is one message that the mail queue gave out.
 type leased struct {
+	at      time.Time
 	handle  string
 	fate    *fateOf
 	mail    string // the id under which it is answered
@@ -99,7 +102,7 @@ func (c *checker) received(x call) {
 		if f := c.mentioned(m.Body); f != nil {
 			f.given++
 			f.messages[m.MessageId] = under(m.Body)
-			c.leases = append(c.leases, leased{m.ReceiptHandle, f, f.messages[m.MessageId], x.process})
+			c.leases = append(c.leases, leased{time.Now(), m.ReceiptHandle, f, f.messages[m.MessageId], x.process})
 		}
 	}
 }
@@ -112,6 +115,8 @@ func (c *checker) expire(back int) (handle string) {
 	if back >= len(c.leases) {
 		return ""
 	}
+	// Two polls that are answered at the same moment come here in any order.
+	slices.SortFunc(c.leases, func(a, b leased) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.handle, b.handle)) })
 	return c.leases[len(c.leases)-1-back].handle
 }
 

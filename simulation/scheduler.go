@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"hash"
+	"hash/fnv"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -28,7 +31,9 @@ type scheduler struct {
 	waiting []*gate
 	healed  bool
 	steps   int
-	tally   map[string]int // faults that happened, by name
+	tally   map[string]int     // faults that happened, by name
+	ends    map[time.Time]bool // of the calls' delays
+	course  hash.Hash64        // of everything that went on, in order
 	onEnd   func(*process)
 }
 
@@ -76,7 +81,7 @@ type Faults struct {
 const sendPatience = 10 * time.Second
 
 func newScheduler(random *rand.Rand, faults Faults) *scheduler {
-	return &scheduler{random: random, faults: faults, woken: make(chan struct{}, 1), tally: map[string]int{}}
+	return &scheduler{random: random, faults: faults, woken: make(chan struct{}, 1), tally: map[string]int{}, ends: map[time.Time]bool{}, course: fnv.New64a()}
 }
 
 // pass waits until the scheduler lets the call go on, and returns its fate. The
@@ -145,6 +150,8 @@ func (s *scheduler) step() bool {
 	g := s.waiting[at]
 	s.waiting = slices.Delete(s.waiting, at, at+1)
 	f := s.draw(g)
+	f.delay = s.alone(f.delay)
+	fmt.Fprintln(s.course, time.Now().UnixNano(), g.key, f.delay, f.hit)
 	s.steps++
 	if f.hit == ended {
 		s.endLocked(g.process)
@@ -152,6 +159,18 @@ func (s *scheduler) step() bool {
 	s.mu.Unlock()
 	g.fate <- f
 	return true
+}
+
+// alone is a delay of about d that ends when no other does: of two calls that go on
+// at the same moment nobody could say which takes effect first. s.mu is held.
+func (s *scheduler) alone(d time.Duration) time.Duration {
+	now := time.Now()
+	end := now.Add(d)
+	for ; s.ends[end]; end = end.Add(time.Nanosecond) {
+		continue
+	}
+	s.ends[end] = true
+	return end.Sub(now)
 }
 
 // draw decides the fate of a call. s.mu is held.

@@ -80,6 +80,7 @@ type Report struct {
 	Deaths    int           // processes that ended at once, at any call
 	Broken    []string      // promises that were broken, each with what shows it
 	Log       []string      // of all processes
+	Course    uint64        // a digest of all calls, in their order, with their times and fates
 }
 
 // Simulate runs one seed.
@@ -117,7 +118,7 @@ func Simulate(seed uint64) (Report, error) {
 	return Report{
 		Seed: seed, Mails: len(r.plan.mails), Processes: r.count, Calls: r.scheduler.steps,
 		Faults: r.scheduler.tally, Lasted: time.Since(r.started), Deaths: r.checker.deaths,
-		Broken: r.checker.broken, Log: r.checker.lines,
+		Broken: r.checker.broken, Log: r.checker.lines, Course: r.scheduler.course.Sum64(),
 	}, nil
 }
 
@@ -130,7 +131,8 @@ func (r *Run) drive() error {
 		}
 	}
 	for _, e := range r.plan.events {
-		time.Sleep(time.Until(r.started.Add(e.at)))
+		// Those that an earlier one has held up come one by one too, each when all is quiet.
+		time.Sleep(max(time.Microsecond, time.Until(r.started.Add(e.at))))
 		if err := e.happens(r); err != nil {
 			return err
 		}
