@@ -18,6 +18,9 @@
 // that was never used is taken up again at once, and a reply that was sent but
 // not committed is committed, not sent.
 //
+// A mail that is to be dead-lettered is given up in the same record first, with one
+// write, so that a reply and a dead letter exclude each other ([Mailer.GiveUp]).
+//
 // What SES's refusals mean for the mail is one table (refusal.go). Addresses that
 // bounce or complain are not written to for a while: package feedback reads what
 // SES tells of them, and the sender record keeps it (senders.go).
