@@ -124,20 +124,30 @@ func (c *Consumer) start(g *group) {
 // workOff works off the run of one group, head after head, for as long as the
 // group holds its slot, or that of the group to which it passes it on.
 func (c *Consumer) workOff(g *group) {
+	for g != nil {
+		g = c.workUntilCancelled(g)
+	}
+}
+
+// workUntilCancelled does so until a head is cancelled, for all heads have one context:
+// it returns the group whose slot it is then, or nil when it is given back.
+func (c *Consumer) workUntilCancelled(g *group) *group {
 	ctx, cancel := context.WithCancelCause(c.work)
-	defer func() { cancel(nil) }()
-	for slot := true; slot; {
-		if ctx.Err() != nil {
-			ctx, cancel = context.WithCancelCause(c.work)
-		}
+	defer cancel(nil)
+	for {
 		l := c.begin(g, cancel)
 		if l == nil {
-			return
+			return nil
 		}
-		g = l.group
 		traced := c.traces.begin(ctx, l)
 		result, err := c.try(traced, l)
-		slot = c.settle(traced, l, result, err)
+		if slot := c.settle(traced, l, result, err); !slot {
+			return nil
+		}
+		g = l.group
+		if ctx.Err() != nil {
+			return g
+		}
 	}
 }
 
