@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -68,6 +69,9 @@ func ended(group []int, number int, good map[int]int, messages []message) bool {
 	return true
 }
 
+// allocated is what a peer in Go has allocated.
+type allocated struct{ objects, octets uint64 }
+
 // measured is what one run has shown.
 type measured struct {
 	messages          []message
@@ -78,6 +82,7 @@ type measured struct {
 	first, last       time.Time // the peer's first call, and the answer to its last delete
 	sent              map[int]time.Time
 	cpu               time.Duration
+	allocated         allocated
 	memory            int64         // MB
 	exit              time.Duration // after SIGTERM
 	killed            bool          // it had not ended by itself by then
@@ -106,6 +111,22 @@ func (m measured) unended() (n int) {
 		}
 	}
 	return n
+}
+
+// undeleted is how many messages were handled well and not deleted.
+func (m measured) undeleted() int {
+	return m.handled() + m.visible + m.inFlight - len(m.messages)
+}
+
+// callsPerMessage counts all calls to SQS.
+func (m measured) callsPerMessage() float64 {
+	all := 0
+	for operation, n := range m.calls {
+		if strings.HasPrefix(operation, "sqs.") {
+			all += n
+		}
+	}
+	return float64(all) / float64(len(m.messages))
 }
 
 // lost is how many messages are neither handled nor anywhere.

@@ -27,7 +27,22 @@ func drainColumns(limit float64) []column {
 		column{"waited p50", func(m measured) string { return quantile(m.waits(everything), 0.5) }},
 		column{"p99", func(m measured) string { return quantile(m.waits(everything), 0.99) }},
 	)
-	return append(columns, commonColumns()...)
+	columns = append(columns, commonColumns()...)
+	if limit > 0 {
+		return columns
+	}
+	return append(columns,
+		column{"allocations/message", func(m measured) string { return perMessage(m, m.allocated.objects, "%.0f") }},
+		column{"allocated/message", func(m measured) string { return perMessage(m, m.allocated.octets>>10, "%.1f kB") }},
+	)
+}
+
+// perMessage is a count by messages; one that is not known is none.
+func perMessage(m measured, n uint64, format string) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprintf(format, float64(n)/float64(len(m.messages)))
 }
 
 func exitColumn() column {
@@ -41,23 +56,15 @@ func exitColumn() column {
 
 // commonColumns are those of every workload that empties a queue.
 func commonColumns() []column {
-	perMessage := func(m measured, operation string) float64 {
+	calls := func(m measured, operation string) float64 {
 		return float64(m.calls["sqs."+operation]) / float64(len(m.messages))
 	}
 	return []column{
-		{"calls/message", func(m measured) string {
-			all := 0
-			for operation, n := range m.calls {
-				if strings.HasPrefix(operation, "sqs.") {
-					all += n
-				}
-			}
-			return fmt.Sprintf("%.3f", float64(all)/float64(len(m.messages)))
-		}},
+		{"calls/message", func(m measured) string { return fmt.Sprintf("%.3f", m.callsPerMessage()) }},
 		{"receive, delete, extend, send", func(m measured) string {
-			return fmt.Sprintf("%.3f, %.3f, %.3f, %.3f", perMessage(m, "ReceiveMessage"),
-				perMessage(m, "DeleteMessageBatch")+perMessage(m, "DeleteMessage"),
-				perMessage(m, "ChangeMessageVisibilityBatch")+perMessage(m, "ChangeMessageVisibility"), perMessage(m, "SendMessageBatch"))
+			return fmt.Sprintf("%.3f, %.3f, %.3f, %.3f", calls(m, "ReceiveMessage"),
+				calls(m, "DeleteMessageBatch")+calls(m, "DeleteMessage"),
+				calls(m, "ChangeMessageVisibilityBatch")+calls(m, "ChangeMessageVisibility"), calls(m, "SendMessageBatch"))
 		}},
 		{"order violations", func(m measured) string { return fmt.Sprint(m.verdict.violations) }},
 		{"duplicates", func(m measured) string { return fmt.Sprint(m.verdict.duplicates) }},

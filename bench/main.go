@@ -5,14 +5,17 @@
 //	go run ./bench -only W1,W3 -peers ours,plain -runs 2
 //
 // The report keeps the sections of workloads that were not measured this time, and
-// those that were written by hand.
+// those that were written by hand. A whole run takes about twelve minutes.
 //
 // The queue is package local in this process, with latency added to every call,
 // half before it takes effect and half after (stage.go). A peer is a child process
 // that reports each start and end of a handler over a pipe (peer.go, measure.go);
 // order, duplicates and losses are judged from that (check.go), calls are counted
 // at the queue, CPU and memory by the kernel. What is measured is in workload.go,
-// what is shown of it in columns.go.
+// what is shown of it in columns.go, what is wanted of it in targets.go.
+//
+// What does not hang on the processor is measured once more in virtual time, by
+// TestTargets, which fails where a target is missed (virtual_test.go).
 //
 // The peers: ours is the consumer without reading objects, ours+get reads one of
 // 50 kB for each message, plain and plain-fast are loops round the SDK that keep
@@ -58,11 +61,20 @@ func run(ctx context.Context, args []string) error {
 	}
 	b := bench{peers: strings.Split(*peers, ","), runs: *runs, profile: child.profile, measured: results{texts: map[string]string{}}}
 	b.installNode(ctx)
+	var err error
+	if b.virtual, err = inVirtualTime(ctx); err != nil {
+		return err
+	}
 	for _, w := range workloads() {
 		if *only != "" && !chosen(*only, w.name) {
 			continue
 		}
 		if err := b.measure(ctx, w); err != nil {
+			return errors.Join(err, b.write(*out))
+		}
+	}
+	if *only == "" {
+		if err := b.engine(ctx); err != nil {
 			return errors.Join(err, b.write(*out))
 		}
 	}
@@ -84,6 +96,7 @@ type bench struct {
 	peers   []string
 	runs    int
 	profile string
+	virtual map[string]section
 	// measured are the sections of this run.
 	measured results
 }
@@ -91,11 +104,17 @@ type bench struct {
 // measure runs all peers through one workload, and shows what came of it.
 func (b *bench) measure(ctx context.Context, w workload) error {
 	fmt.Fprintf(os.Stdout, "%s: %s\n", w.name, w.about)
-	var table []string
+	var table strings.Builder
+	var runs []map[string]measured
 	for range b.runs {
-		rows, err := b.once(ctx, w)
-		table = append(table, rows...)
-		b.measured.put(w.name, w.about+"\n\n"+w.heading()+strings.Join(table, ""))
+		of, err := b.once(ctx, w)
+		for _, peer := range b.peers {
+			if m, ran := of[peer]; ran {
+				table.WriteString(w.row(peer, m))
+			}
+		}
+		runs = append(runs, of)
+		b.measured.put(w.name, w.section(table.String(), b.virtual[w.name], runs))
 		if err != nil {
 			return err
 		}
@@ -105,26 +124,29 @@ func (b *bench) measure(ctx context.Context, w workload) error {
 
 // once runs each peer once, one after the other, or side by side where they
 // hardly need the processor.
-func (b *bench) once(ctx context.Context, w workload) ([]string, error) {
-	rows, errs := make([]string, len(b.peers)), make([]error, len(b.peers))
+func (b *bench) once(ctx context.Context, w workload) (map[string]measured, error) {
+	var mu sync.Mutex
 	var running sync.WaitGroup
+	all, errs := map[string]measured{}, make([]error, len(b.peers))
 	for i, peer := range b.peers {
 		if w.leavesOut(peer) {
 			continue
 		}
 		running.Go(func() {
-			var m measured
-			if m, errs[i] = w.measure(ctx, peer, b.profile); errs[i] != nil {
-				errs[i] = fmt.Errorf("%s of %s: %w", w.name, peer, errs[i])
+			m, err := w.measure(ctx, peer, b.profile)
+			if err != nil {
+				errs[i] = fmt.Errorf("%s of %s: %w", w.name, peer, err)
 				return
 			}
-			rows[i] = w.row(peer, m)
-			fmt.Fprint(os.Stdout, rows[i])
+			fmt.Fprint(os.Stdout, w.row(peer, m))
+			mu.Lock()
+			defer mu.Unlock()
+			all[peer] = m
 		})
 		if !w.sideBySide {
 			running.Wait()
 		}
 	}
 	running.Wait()
-	return rows, errors.Join(errs...)
+	return all, errors.Join(errs...)
 }

@@ -92,7 +92,7 @@ func (s *stage) runPeer(ctx context.Context, peer, profile string) (measured, er
 	// One that has to be killed is a result like others; one that fails is not.
 	m.killed = !kill.Stop()
 	reading.Wait()
-	m.reports = reports.all
+	m.reports, m.allocated = reports.all, reports.allocated
 	if ended != nil && !m.killed && !strings.HasPrefix(peer, nodePeer) {
 		err = errors.Join(err, fmt.Errorf("the peer: %w", ended))
 	}
@@ -121,12 +121,19 @@ func peakMemory(pid int) int64 {
 
 // reports are what the peer has said so far.
 type reports struct {
-	mu   sync.Mutex
-	all  []report
-	ends int
+	mu        sync.Mutex
+	all       []report
+	ends      int
+	allocated allocated
 }
 
 func (r *reports) add(line string) {
+	if a, ok := parseAllocated(line); ok {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.allocated = a
+		return
+	}
 	one, ok := parseReport(line)
 	if !ok {
 		return
@@ -171,6 +178,12 @@ func (s *stage) attend(ctx context.Context, m *measured, reports *reports) error
 		}
 	}
 	return nil
+}
+
+// parseAllocated reads "a OBJECTS OCTETS".
+func parseAllocated(line string) (a allocated, ok bool) {
+	n, err := fmt.Sscanf(line, "a %d %d", &a.objects, &a.octets)
+	return a, n == 2 && err == nil
 }
 
 // parseReport reads "s NUMBER NANOSECONDS", "e ..." or "f ..." (an end that failed).

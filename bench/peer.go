@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"runtime"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -83,18 +84,25 @@ func runPeer(ctx context.Context, s peerSettings) error {
 	stop := out.flushNowAndThen()
 	defer stop()
 	clients := newClients(s.endpoint)
-	h := &handler{out: out, alarms: &alarms{}}
-	switch s.peer {
-	case peerOurs:
-		return ours(ctx, s, clients.SQS, h)
-	case peerOursGet:
+	h := &handler{say: out.say, sleep: (&alarms{}).sleep}
+	if s.peer == peerOursGet {
 		h.objects = clients.S3
-		return ours(ctx, s, clients.SQS, h)
+	}
+	err := s.consume(ctx, clients.SQS, h)
+	out.sayAllocated()
+	return err
+}
+
+// consume is what the peer does until ctx ends.
+func (s peerSettings) consume(ctx context.Context, client *sqs.Client, h *handler) error {
+	switch s.peer {
+	case peerOurs, peerOursGet:
+		return ours(ctx, s.visibility, queue.New(client, s.url), queue.New(client, s.dead), h)
 	case peerPlain:
-		plain(ctx, s.url, clients.SQS, h.oneByOne)
+		plain(ctx, s.url, client, h.oneByOne)
 		return nil
 	case peerPlainFast:
-		plain(ctx, s.url, clients.SQS, h.atOnce())
+		plain(ctx, s.url, client, h.atOnce())
 		return nil
 	}
 	return fmt.Errorf("there is no peer %q", s.peer)
@@ -130,6 +138,15 @@ func (r *reporter) say(kind byte, number int) {
 	_, _ = r.out.Write(append(r.line, '\n')) // The harness may have gone.
 }
 
+// sayAllocated reports what this process has allocated, ever.
+func (r *reporter) sayAllocated() {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, _ = fmt.Fprintf(r.out, "a %d %d\n", stats.Mallocs, stats.TotalAlloc) // As above.
+}
+
 func (r *reporter) flush() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -156,8 +173,8 @@ var errPoison = errors.New("poison")
 
 // handler is what every peer in Go calls for each message.
 type handler struct {
-	out     *reporter
-	alarms  *alarms
+	say     func(kind byte, number int)
+	sleep   func(time.Duration) error
 	objects *s3.Client // nil: no object is read
 }
 
@@ -173,16 +190,16 @@ func (h *handler) handle(ctx context.Context, body string) error {
 	if err != nil {
 		return fmt.Errorf("read the body: %w", err)
 	}
-	h.out.say('s', number)
+	h.say('s', number)
 	err = h.work(ctx, time.Duration(takes)*time.Microsecond)
 	if err == nil && strings.HasPrefix(rest, "true") {
 		err = errPoison
 	}
 	if err != nil {
-		h.out.say('f', number)
+		h.say('f', number)
 		return err
 	}
-	h.out.say('e', number)
+	h.say('e', number)
 	return nil
 }
 
@@ -195,7 +212,7 @@ func (h *handler) work(ctx context.Context, takes time.Duration) error {
 	if takes == 0 {
 		return nil
 	}
-	return h.alarms.sleep(takes)
+	return h.sleep(takes)
 }
 
 func (h *handler) get(ctx context.Context) error {
@@ -216,14 +233,14 @@ func (h *handler) Work(ctx context.Context, m queue.Message, _ int) (consumer.Re
 }
 
 // ours is the consumer.
-func ours(ctx context.Context, s peerSettings, client *sqs.Client, h *handler) error {
+func ours(ctx context.Context, visibility time.Duration, q consumer.Queue, dead consumer.DeadLetters, h *handler) error {
 	config := consumer.Defaults()
 	config.Queue, config.Concurrency, config.Attempts = queueName, slots, 3
 	config.Backoff.Base = 100 * time.Millisecond
 	config.Stop.PollGrace = time.Second
 	var ids atomic.Int64
-	c, err := consumer.New(config, s.visibility, consumer.Parts{
-		Queue: queue.New(client, s.url), DeadLetters: queue.New(client, s.dead), Worker: h,
+	c, err := consumer.New(config, visibility, consumer.Parts{
+		Queue: q, DeadLetters: dead, Worker: h,
 		Logger: zap.NewNop(), Meter: noop.NewMeterProvider().Meter(""), Random: rand.Float64,
 		NewID: func() string { return strconv.FormatInt(ids.Add(1), 10) },
 	})
@@ -233,9 +250,15 @@ func ours(ctx context.Context, s peerSettings, client *sqs.Client, h *handler) e
 	return c.Run(ctx)
 }
 
+// sdk is what the plain loop needs of an SQS client.
+type sdk interface {
+	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
+	DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error)
+}
+
 // plain is what most people would write: receivers that take ten, have them
 // handled, and delete in one call what went well.
-func plain(ctx context.Context, url string, client *sqs.Client, handleAll func(context.Context, []types.Message) []bool) {
+func plain(ctx context.Context, url string, client sdk, handleAll func(context.Context, []types.Message) []bool) {
 	var receivers sync.WaitGroup
 	for range slots {
 		receivers.Go(func() {
@@ -257,7 +280,7 @@ func plain(ctx context.Context, url string, client *sqs.Client, handleAll func(c
 }
 
 // remove deletes those that are done.
-func remove(ctx context.Context, client *sqs.Client, url string, messages []types.Message, done []bool) {
+func remove(ctx context.Context, client sdk, url string, messages []types.Message, done []bool) {
 	var entries []types.DeleteMessageBatchRequestEntry
 	for i, m := range messages {
 		if done[i] {
