@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"inreply/email/charset"
 	"inreply/email/guard"
@@ -58,7 +59,7 @@ func (c *content) read() {
 			continue
 		}
 		first = false
-		c.bodies = append(c.bodies, bodyText{text: c.open(part, l.charset), html: l.mediaType == "text/html", also: plain[i]})
+		c.bodies = append(c.bodies, bodyText{text: c.open(part, l), html: l.mediaType == "text/html", also: plain[i]})
 	}
 	c.message.HTML = c.html()
 	c.message.Text = c.plain()
@@ -224,9 +225,13 @@ func mostlyHigh(body []byte) bool {
 const mostGuesses = 20
 
 // open undoes the transfer encoding of a body and finds out its charset.
-func (c *content) open(part guard.Part, declared string) charset.Text {
+func (c *content) open(part guard.Part, l leaf) charset.Text {
+	octets, declared := c.octets(part), l.charset
+	if declared == "" && l.mediaType == "text/html" && !utf8.Valid(octets) {
+		declared = ofMeta(octets)
+	}
 	guess := c.guesses < mostGuesses
-	text, outcome := c.charsets.Open(declared, c.octets(part), guess)
+	text, outcome := c.charsets.Open(declared, octets, guess)
 	if guess {
 		if outcome != charset.Declared {
 			c.guesses++
@@ -234,6 +239,27 @@ func (c *content) open(part guard.Part, declared string) charset.Text {
 		c.charsetDefect(outcome)
 	}
 	return text
+}
+
+// ofMeta is the charset that HTML declares itself, at its beginning (HTML, section
+// 4.2.5.4); empty if it does not.
+func ofMeta(octets []byte) string {
+	top := bytes.ToLower(octets[:min(len(octets), 2048)])
+	for {
+		_, rest, found := bytes.Cut(top, []byte("<meta"))
+		if !found {
+			return ""
+		}
+		var tag []byte
+		tag, top, _ = bytes.Cut(rest, []byte(">"))
+		if _, value, named := bytes.Cut(tag, []byte("charset")); named {
+			value = bytes.TrimLeft(value, " \t\r\n='\"")
+			if end := bytes.IndexAny(value, " \t\r\n'\";/"); end >= 0 {
+				value = value[:end]
+			}
+			return string(value)
+		}
+	}
 }
 
 // octets are those of a body without its transfer encoding.
