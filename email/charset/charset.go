@@ -35,9 +35,9 @@ const (
 	Damaged                 // some of it decodes in no charset that could be found
 )
 
-// longestUTF7 is how much UTF-7 is decoded. It takes several times as long as any
-// other charset, and nobody has written as much of it.
-const longestUTF7 = 4 << 20
+// longestShifted is how much of a text in UTF-7 or HZ is decoded. They take longer
+// than any other charset, and nobody has written as much in them.
+const longestShifted = 4 << 20
 
 // sample is how many octets are looked at to detect a charset.
 const sample = 16 << 10
@@ -71,7 +71,7 @@ func (d *Decoders) Open(name string, octets []byte, guess bool) (Text, Outcome) 
 			}
 			outcome = Failed
 		}
-	case name == "utf-7" && len(octets) > longestUTF7:
+	case (name == "utf-7" || name == "hz-gb-2312") && len(octets) > longestShifted:
 		outcome = Unknown
 	case declared != nil:
 		t, ok := d.try(declared, octets)
@@ -157,6 +157,8 @@ func normal(name string) string {
 	switch name {
 	case "unicode-1-1-utf-7", "x-unicode-2-0-utf-7", "utf7":
 		return "utf-7"
+	case "hz", "hz-gb2312":
+		return "hz-gb-2312"
 	case "utf8", "utf-8-mac", "unicode-1-1-utf-8", "utf", "x-utf-8":
 		return "utf-8"
 	}
@@ -172,7 +174,7 @@ func lookup(name string) encoding.Encoding {
 		return utf7{}
 	case "gb2312", "gbk", "cp936", "x-gbk", "gb-2312", "gb2312-80":
 		return simplifiedchinese.GB18030 // the one that has them all
-	case "hz-gb-2312", "hz":
+	case "hz-gb-2312":
 		return simplifiedchinese.HZGB2312
 	case "ks-c-5601-1987", "ks-c-5601", "ksc5601", "cp949", "ks-c-5601-1989":
 		return korean.EUCKR

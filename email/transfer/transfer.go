@@ -116,23 +116,17 @@ func (r *quotedReader) Read(p []byte) (int, error) {
 			n += m
 			continue
 		}
+		m, more := r.near(p[n:])
+		if n += m; n == len(p) || len(r.src) == 0 {
+			break
+		}
+		if more {
+			r.plain = special(r.src)
+			continue
+		}
 		switch c := r.src[0]; c {
 		case '=':
-			if len(r.src) > 3 && r.src[1] == '\n' {
-				r.src = r.src[2:]
-				continue
-			}
-			if len(r.src) > 3 && r.src[1] == '\r' && r.src[2] == '\n' {
-				r.src = r.src[3:]
-				continue
-			}
-			m, size := escapes(p[n:], r.src)
-			if size > 0 {
-				n, r.src = n+m, r.src[size:]
-				continue
-			}
-			var is bool
-			size, is = equals(r.src)
+			size, is := equals(r.src)
 			if is {
 				p[n] = '='
 				n++
@@ -150,24 +144,54 @@ func (r *quotedReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// longRun is how many octets side by side stand for themselves before it is worth
+// looking for the end of them all together.
+const longRun = 24
+
+// near decodes octet by octet, up to a long run, or to what needs a closer look:
+// an equals sign that introduces no octet nor ends a line, and white space that may
+// end one. It leaves the last octets of a body. It reports whether it was a long run
+// that ended it.
+func (r *quotedReader) near(p []byte) (n int, long bool) {
+	src, run := r.src, 0
+	for n < len(p) && len(src) > 2 && run < longRun {
+		c := src[0]
+		if c != '=' {
+			if (c == ' ' || c == '\t') && mayEnd(src[1]) {
+				break
+			}
+			p[n] = c
+			src = src[1:]
+			n, run = n+1, run+1
+			continue
+		}
+		run = 0
+		if high, low := hexDigits[src[1]], hexDigits[src[2]]; high|low < 16 {
+			p[n] = high<<4 | low
+			src = src[3:]
+			n++
+		} else if src[1] == '\n' {
+			src = src[2:]
+		} else if src[1] == '\r' && src[2] == '\n' {
+			src = src[3:]
+		} else {
+			break
+		}
+	}
+	r.src = src
+	return n, run == longRun
+}
+
+// mayEnd reports whether white space before an octet may end a line.
+func mayEnd(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+
 // special is how many octets stand for themselves, before one that needs a closer
 // look: an equals sign, or white space that may end a line. It looks a short way
 // ahead only, so that a text of nothing else is not read again and again.
 func special(src []byte) int {
-	const ahead, near = 256, 24
+	const ahead = 256
 	src = src[:min(len(src), ahead)]
-	at := 0
-	for ; at < near && at+1 < len(src); at++ {
-		switch src[at] {
-		case '=':
-			return at
-		case ' ', '\t':
-			if next := src[at+1]; next == ' ' || next == '\t' || next == '\r' || next == '\n' {
-				return at
-			}
-		}
-	}
-	for at < len(src) {
+	for at := 0; at < len(src); {
 		line := src[at:]
 		if n := bytes.IndexByte(line, '\n'); n >= 0 {
 			line = line[:n+1]
@@ -218,19 +242,6 @@ func (r *quotedReader) white() {
 
 func endsLine(src []byte) bool {
 	return len(src) == 0 || src[0] == '\n' || src[0] == '\r' && (len(src) == 1 || src[1] == '\n')
-}
-
-// escapes decodes octets that are escaped side by side.
-func escapes(p, src []byte) (n, size int) {
-	for len(src)-size >= 3 && src[size] == '=' && n < len(p) {
-		high, low := hexDigits[src[size+1]], hexDigits[src[size+2]]
-		if high|low > 15 {
-			break
-		}
-		p[n] = high<<4 | low
-		n, size = n+1, size+3
-	}
-	return n, size
 }
 
 // equals reads an equals sign that introduces no octet: it is at the end of a line

@@ -50,6 +50,7 @@ func TestQuotedPrintable(t *testing.T) {
 		{"end  \t\r\nnext \nlast  ", "end\r\nnext\nlast"},
 		{"a = b =ZZ =4", "a = b =ZZ =4"},
 		{"soft=", "soft"},
+		{"123456789012345678901234=C3=A4 \n123456789012345678901234 \n", "123456789012345678901234\u00e4\n123456789012345678901234\n"},
 		{"soft=\n\nline=\r\n\r\n==\n", "soft\nline\r\n="},
 		{"a  b", "a  b"},
 	} {
@@ -94,6 +95,13 @@ func FuzzTransfer(f *testing.F) {
 		w.Close()
 		if got := read(QuotedPrintable([]byte(q.String()))); !bytes.Equal(got, b) {
 			t.Fatalf("%q came back as %q from %q", b, got, q.String())
+		}
+		for name, r := range map[string]func([]byte) io.Reader{"base64": Base64, "quoted-printable": QuotedPrintable} {
+			whole := make([]byte, len(b)+1)
+			n, _ := io.ReadFull(r(b), whole)
+			if got := read(r(b)); !bytes.Equal(got, whole[:n]) {
+				t.Fatalf("%s: %q is %q whole, and %q in pieces", name, b, whole[:n], got)
+			}
 		}
 		if strict, err := base64.StdEncoding.DecodeString(string(b)); err == nil {
 			if got := read(Base64(b)); !bytes.Equal(got, strict) {
