@@ -20,11 +20,13 @@ func TestWhatEnmimeGetsWrong(t *testing.T) {
 		wrong  func(*enmime.Envelope) bool
 	}{
 		{
-			"boundary-within-line", "The first line.\nThe delimiter is --b and it stands here.\nThe last line.", "", []string{"sales.csv"},
+			"boundary-within-line", "The first line.\nThe delimiter is --b and it stands here.\nThe last line.", "",
+			[]string{"sales.csv"},
 			func(e *enmime.Envelope) bool { return !strings.Contains(e.Text, "The last line.") },
 		},
 		{
-			"boundary-of-5000-octets", "Text.", "long-boundary", []string{"sales.csv"},
+			"boundary-of-5000-octets", "Text.", "long-boundary",
+			[]string{"sales.csv"},
 			func(e *enmime.Envelope) bool { return e.Text == "" && len(e.Attachments) == 0 },
 		},
 		{
@@ -39,21 +41,25 @@ func TestWhatEnmimeGetsWrong(t *testing.T) {
 		{"boundary-missing-and-none-there", "Text.", "no-boundary", nil, nil},
 		{"header-missing", "Hello,\n\nthis mail has no header.", "no-header", nil, nil},
 		{
-			"base64-corrupt", "Text.", "corrupt-base64", []string{"sales.csv"},
+			"base64-corrupt", "Text.", "corrupt-base64",
+			[]string{"sales.csv"},
 			func(e *enmime.Envelope) bool {
 				return !slices.ContainsFunc(e.Errors, func(x *enmime.Error) bool { return strings.Contains(strings.ToLower(x.Error()), "base64") })
 			},
 		},
 		{
-			"mail-within-mail", "See the mail.", "", []string{"Café - plan.eml"},
+			"mail-within-mail", "See the mail.", "",
+			[]string{"Café - plan.eml"},
 			func(e *enmime.Envelope) bool { return len(e.Attachments) == 0 },
 		},
 		{
-			"inline-file", "Text.", "", []string{"offer.pdf", "notes.txt"},
+			"inline-file", "Text.", "",
+			[]string{"offer.pdf", "notes.txt"},
 			func(e *enmime.Envelope) bool { return len(e.Attachments) == 0 },
 		},
 		{
-			"several-texts", "One.\n\nTwo.\n\nThree.", "", []string{"sales.csv"},
+			"several-texts", "One.\n\nTwo.\n\nThree.", "",
+			[]string{"sales.csv"},
 			func(e *enmime.Envelope) bool { return strings.Contains(e.Text, "\n--\n") },
 		},
 	} {
