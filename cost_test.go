@@ -20,6 +20,7 @@ import (
 	"inreply/configs"
 	"inreply/local"
 	"inreply/local/ses"
+	"inreply/processing"
 )
 
 // costed is a daemon against AWS in this process, in virtual time.
@@ -122,6 +123,11 @@ func newCosted(t *testing.T) (c *costed, stop func()) {
 		t.Fatal(err)
 	}
 	config.Consumer.Stop.PollGrace, config.Relay.PollGrace = 0, 0
+	// On a laptop there are no caps; by default there are.
+	config.Processing.Policy = processing.Defaults().Policy
+	if !config.Processing.Policy.Capped() {
+		t.Fatal("the defaults have no caps")
+	}
 	world := local.New(local.Config{Quota: ses.Quota{Daily: -1, Rate: -1}})
 	_, err = world.Provision(local.Names{
 		Bucket: "inreply-mail", Prefix: "inbound/", Topic: "events", Intake: "inreply-intake", IntakeDeadLetters: "intake-dead",
