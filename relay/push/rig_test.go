@@ -131,8 +131,8 @@ func confirmation() delivery {
 }
 
 // sign signs as the SNS developer guide says, written down here a second time.
-func (s *signer) sign(t *testing.T, d delivery) delivery {
-	t.Helper()
+func (s *signer) sign(tb testing.TB, d delivery) delivery {
+	tb.Helper()
 	names := []string{"Message", "MessageId", "SubscribeURL", "Subject", "Timestamp", "Token", "TopicArn", "Type"}
 	var text strings.Builder
 	for _, name := range names {
@@ -147,7 +147,7 @@ func (s *signer) sign(t *testing.T, d delivery) delivery {
 	sum.Write([]byte(text.String()))
 	signature, err := rsa.SignPKCS1v15(nil, s.key, hash, sum.Sum(nil))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	signed := maps.Clone(d)
 	signed["Signature"] = base64.StdEncoding.EncodeToString(signature)
