@@ -188,7 +188,7 @@ func (c *counts) ranked(n int) (times uint32, more int) {
 	}
 	for times := len(having) - 1; times >= 0; times-- {
 		if more+having[times] > n && times < len(having)-1 {
-			return uint32(times), more //nolint:gosec // an index
+			return uint32(times), more
 		}
 		if more += having[times]; more > n {
 			break
