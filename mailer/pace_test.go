@@ -1,6 +1,7 @@
 package mailer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ses"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.uber.org/zap"
 )
 
@@ -225,4 +228,29 @@ func TestTheQuotaIsSpentBeforeAnythingIsSent(t *testing.T) {
 	if r, ok := errors.AsType[*refusal](err); !ok || r.Outage() != "ses" || len(w.calls) != 1 {
 		t.Errorf("error %v, calls %v", err, w.calls)
 	}
+}
+
+// Whoever waits for his turn sees it in the mail's trace; whoever need not wait has
+// nothing to see.
+func TestWaitIsASpan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var spans tracetest.InMemoryExporter
+		ctx, _ := sdktrace.NewTracerProvider(sdktrace.WithSyncer(&spans)).Tracer("").Start(t.Context(), "above")
+		p := newPace(func(context.Context) (*ses.GetSendQuotaOutput, error) {
+			return &ses.GetSendQuotaOutput{MaxSendRate: 1, Max24HourSend: -1}, nil
+		}, zap.NewNop())
+		for range 3 { // one from the time before, and two in the pace
+			if err := p.wait(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, s := range spans.GetSpans() {
+			if s.Name != "wait for the send rate" || s.EndTime.Sub(s.StartTime) != time.Second {
+				t.Errorf("%s took %s", s.Name, s.EndTime.Sub(s.StartTime))
+			}
+		}
+		if n := len(spans.GetSpans()); n == 0 || n == 3 {
+			t.Errorf("%d of 3 waited", n)
+		}
+	})
 }
