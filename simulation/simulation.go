@@ -10,8 +10,9 @@
 // call that reaches the world any more.
 //
 // Then all faults cease, and when the queues have run empty the promises are
-// checked from the outside (check.go): by what SES sent, what lies in the
-// dead-letter queue, and what the application was asked, in which order.
+// checked from the outside (check.go): by what SES sent (replies.go), what lies in
+// the dead-letter queue (letters.go), what the application was asked in which order
+// (order.go), and how each mail ended (ends.go).
 //
 // A seed replays: run one with
 //
@@ -19,7 +20,7 @@
 //
 // and many with
 //
-//	go test ./simulation -run TestSeeds -sim.for 10m
+//	go test ./simulation -run TestOn -sim.for 10m
 package simulation
 
 import (

@@ -69,9 +69,6 @@ func breakages() []breakage {
 		{"dead-lettered without being given up", []edit{{
 			"inreply.go", "Worker: reader, Claims: claims,", "Worker: reader,",
 		}}},
-		{"tries that have begun counted as failed", []edit{{
-			"consumer/tries.go", "n := max(t.try, record.Tries+1)", "n := max(t.try, record.Tries+len(record.Begun)+1)",
-		}}},
 		{"caps in memory", []edit{
 			{"mailer/mailer.go", "	known  map[string]knowledge ", "	senders map[string]store.SenderRecord\n	known  map[string]knowledge "},
 			{"mailer/mailer.go", "known: map[string]knowledge{},", "known: map[string]knowledge{}, senders: map[string]store.SenderRecord{},"},
