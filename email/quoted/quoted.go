@@ -24,7 +24,7 @@ import (
 // lines need not be looked at.
 var (
 	wrote = regexp.MustCompile(`(?i)^(` +
-		`on\s.{4,}[\s>]wrote\s?:|at\s.{4,}\swrote\s?:|.{2,}<[^<>\s]+@[^<>\s]+>\s?wrote\s?:|.*\d\d?[:.]\d\d.*\swrote\s?:|` + // English
+		`on\s.{4,}[\s>]wrote\s?:|at\s.{4,}\swrote\s?:|.{2,}<[^<>\s]+@[^<>\s]+>\s?wrote\s?:|` + // English
 		`am\s.{4,}\sschrieb(\s.*)?:|.{4,}\sschrieb\s(am|um)\s.*:|am\s.{4,}\shat\s.*geschrieben\s?:|` + // German
 		`le\s.{4,}\sa\sécrit\s?:|` + // French
 		`el\s.{4,}\sescribi(ó|o)\s?:|` + // Spanish
@@ -34,12 +34,15 @@ var (
 		`.*\d.*(のメール|は書きました|が書きました|さんは次のように書きました|：|:)\s?[:：]|` +
 		`\d{4}年\d{1,2}月\d{1,2}日.*[:：]|` + // Japanese, and Chinese dates
 		`.{4,}(写道|寫道)\s?[:：]|` + // Chinese
-		`.*\d.*<\s?[^<>\s]+@[^<>\s]+>\s?[:：]|` + // a date and a mailbox, in any language
-		`.*\d\d?[:.]\d\d.*<\s?[^<>\s]+@[^<>\s]+>(\s[^\s:：]{1,20}){1,2}\s?[:：]` + // a time, a mailbox, and a verb
+		`.*\d.*<\s?[^<>\s]+@[^<>\s]+>\s?[:：]` + // a date and a mailbox, in any language
 		`)$`)
 
+	// The same with a time somewhere, and then a verb, or a mailbox and a verb in any
+	// language. It stands alone, for one large expression is many times as slow.
+	timed = regexp.MustCompile(`(?i)\d[:.]\d\d.*(\swrote|<\s?[^<>\s]+@[^<>\s]+>\s[^\s:：]+(\s[^\s:：]+)?)\s?[:：]$`)
+
 	// A name and a verb, which introduce something only if it has quotation marks.
-	named = regexp.MustCompile(`(?i)^\S.{1,60}\s(wrote|writes|schrieb|schreibt|a\sécrit|escribió|escreveu|ha\sscritto|schreef)\s?:$`)
+	named = regexp.MustCompile(`(?i)^\S.+\s(wrote|writes|schrieb|schreibt|a\sécrit|escribió|escreveu|ha\sscritto|schreef)\s?:$`)
 
 	// What a line begins with that is the first of an introduction for sure.
 	begins = regexp.MustCompile(`(?i)^(on|am|le|el|em|no dia|às|il|in data|op)\s`)
@@ -73,6 +76,9 @@ var (
 		`.{1,30}から送信(されました)?|.{0,10}outlook.{0,20}を入手(する)?|发自.{1,20}|從我的.{1,20}傳送|(傳送|发送|寄)自.{1,20}|从.{2,20}发送|(获取|取得) ?.{0,6}outlook.*` +
 		`)[.。]?(\s*[<\[(]?\(?https?://\S+)?$`)
 )
+
+// longestName is how long a line may be that has only a name and a verb.
+const longestName = 80
 
 // longestLine is how long a line may be that introduces something.
 const longestLine = 300
@@ -124,7 +130,7 @@ func (p *passage) step() bool {
 		return false
 	case endsInColon(bare):
 		n := p.introduction(bare)
-		if n == 0 && named.MatchString(bare) && p.marked(p.at+1) {
+		if n == 0 && len(bare) <= longestName && named.MatchString(bare) && p.marked(p.at+1) {
 			n = 1
 		}
 		if n > 0 {
@@ -179,7 +185,7 @@ func (p *passage) introduction(last string) int {
 	nameless := false // it begins with a mailbox: whose, stands above
 	for n := 1; len(joined) <= longestLine; n++ {
 		p.looks += len(joined)
-		if (found == 0 || nameless || begins.MatchString(joined)) && wrote.MatchString(joined) {
+		if (found == 0 || nameless || begins.MatchString(joined)) && (wrote.MatchString(joined) || timed.MatchString(joined)) {
 			found = n
 		}
 		nameless = strings.HasPrefix(joined, "<")
