@@ -290,6 +290,10 @@ func FuzzTally(f *testing.F) {
 func BenchmarkScan(b *testing.B) {
 	line := strings.Repeat("QUJDREVG", 9) + "QUJD\r\n"
 	text := strings.Repeat("Some words that a person might write in a mail to somebody else.\r\n", 300_000)
+	nested := ""
+	for i := range 20 {
+		nested += fmt.Sprintf("Content-Type: multipart/mixed; boundary=b%02d\n\n--b%02d\n", i, i)
+	}
 	for name, mail := range map[string]string{
 		"base64":  "Content-Transfer-Encoding: base64\r\n\r\n" + strings.Repeat(line, 270_000),
 		"text":    "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\n" + text,
@@ -303,17 +307,20 @@ func BenchmarkScan(b *testing.B) {
 		"rules":   "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\n" + strings.Repeat("----\n", 4<<20),
 		"bad":     "Content-Transfer-Encoding: base64\r\n\r\n" + strings.Repeat("QQ!\r\n", 4<<20),
 		"same":    "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\n" + strings.Repeat("--qr\n", 4<<20),
+		"nested":  nested + "\n" + strings.Repeat("--b98\n", 3<<20),
 		"hyphens": "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\n" + strings.Repeat("--\n", 7<<20),
 	} {
 		b.Run(name, func(b *testing.B) {
 			raw := bytes.Clone([]byte(mail))
 			b.SetBytes(int64(len(raw)))
 			b.ReportAllocs()
+			began := processorTime(b)
 			for b.Loop() {
 				if _, breach := Scan(raw, generous()); breach != nil {
 					b.Fatal(breach)
 				}
 			}
+			b.ReportMetric(float64(len(raw))*float64(b.N)/1e6/(processorTime(b)-began).Seconds(), "MB/cpu-s")
 		})
 	}
 }
