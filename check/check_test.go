@@ -266,6 +266,75 @@ func TestEachThingWrong(t *testing.T) {
 	}
 }
 
+// What works and could be better is said too, and is no fault; when it is better,
+// nothing is said.
+func TestAdvice(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(*rig)
+		about string
+		says  string
+		do    string
+		mend  func(*rig)
+	}{
+		{
+			"deduplication by queue", func(*rig) {}, "queue inreply-mail.fifo", "deduplication is by queue", "DeduplicationScope=messageGroup,FifoThroughputLimit=perMessageGroupId",
+			func(r *rig) {
+				r.attribute(r.at.QueueURL, "DeduplicationScope", "messageGroup")
+				r.attribute(r.at.QueueURL, "FifoThroughputLimit", "perMessageGroupId")
+			},
+		},
+		{
+			"a long lease", func(r *rig) { r.attribute(r.at.QueueURL, "VisibilityTimeout", "3600") }, "queue inreply-mail.fifo", "nobody gets what a killed process held", "VisibilityTimeout=60",
+			func(r *rig) { r.attribute(r.at.QueueURL, "VisibilityTimeout", "60") },
+		},
+		{
+			"five days", func(r *rig) { r.attribute(r.at.IntakeURL, "MessageRetentionPeriod", "432000") }, "intake inreply-intake", "keeps messages for 5 days", "MessageRetentionPeriod=1209600",
+			func(r *rig) { r.attribute(r.at.IntakeURL, "MessageRetentionPeriod", "1209600") },
+		},
+		{
+			"a filter", func(r *rig) { r.subscription(r.at.TopicARN, "FilterPolicy", `{"kind":["mail"]}`) }, "topic inreply-events", "a filter decides what inreply-intake gets", "lets all mail pass",
+			func(r *rig) { r.subscription(r.at.TopicARN, "FilterPolicy", "{}") },
+		},
+		{
+			"dead letters", func(r *rig) {
+				if _, err := r.clients.SQS.SendMessage(r.t.Context(), &sqs.SendMessageInput{
+					QueueUrl: &r.at.DeadLettersURL, MessageBody: aws.String("x"), MessageGroupId: aws.String("x"), MessageDeduplicationId: aws.String("x"),
+				}); err != nil {
+					r.t.Fatal(err)
+				}
+			}, "dead-letter queue inreply-mail-dead.fifo", "1 messages lie in it", "--redrive --dry-run",
+			func(r *rig) {
+				if _, err := r.clients.SQS.PurgeQueue(r.t.Context(), &sqs.PurgeQueueInput{QueueUrl: &r.at.DeadLettersURL}); err != nil {
+					r.t.Fatal(err)
+				}
+			},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, localses.Quota{})
+			said := func() bool {
+				found, right := r.run()
+				if !right {
+					t.Fatalf("something is wrong\n%s", show(found))
+				}
+				return slices.ContainsFunc(in(found, check.Advice), func(f check.Finding) bool {
+					return f.About == c.about && strings.Contains(f.Says, c.says) && strings.Contains(f.Do+" "+f.Command, c.do)
+				})
+			}
+			c.spoil(r)
+			if !said() {
+				found, _ := r.run()
+				t.Errorf("not said: %s\n%s", c.says, show(found))
+			}
+			c.mend(r)
+			if said() {
+				t.Errorf("still said when it is mended: %s", c.says)
+			}
+		})
+	}
+}
+
 func TestQuota(t *testing.T) {
 	for _, c := range []struct {
 		quota localses.Quota
