@@ -3,6 +3,9 @@ package consumer_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,15 +29,27 @@ type claims func(n int) (email.Sent, error) // n: how often it was asked before
 // asking counts what it is asked.
 type asking struct {
 	claims
-	asked []string
+
+	mu  sync.Mutex
+	all []string
+}
+
+// asked is what it was asked so far.
+func (a *asking) asked() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.all)
 }
 
 func (a *asking) GiveUp(_ context.Context, mail, notice, reason string) (email.Sent, error) {
-	a.asked = append(a.asked, mail+" "+reason)
+	a.mu.Lock()
+	n := len(a.all)
+	a.all = append(a.all, mail+" "+reason)
+	a.mu.Unlock()
 	if notice == "" {
 		return email.Sent{}, errors.New("by no notice")
 	}
-	return a.claims(len(a.asked) - 1)
+	return a.claims(n)
 }
 
 // giving runs test with a rig in which the mail "bad" is permanently so, and c says
@@ -73,8 +88,8 @@ func TestAMailIsGivenUpBeforeItIsDeadLettered(t *testing.T) {
 		r.parts.DeadLetters = &deadLetters{DeadLetters: r.dead, refuse: 3}
 		r.run(time.Minute)
 		r.handled("a2")
-		if n := len(r.letters()); n != 1 || len(a.asked) != 1 || a.asked[0] != "mail bad fails: " {
-			t.Errorf("%d dead letters, asked %q", n, a.asked)
+		if n := len(r.letters()); n != 1 || len(a.asked()) != 1 || a.asked()[0] != "mail bad fails: " {
+			t.Errorf("%d dead letters, asked %q", n, a.asked())
 		}
 		r.empty()
 	})
@@ -106,15 +121,15 @@ func TestAMailThatIsBeingAnsweredIsAskedAboutAgain(t *testing.T) {
 	}, func(r *rig, a *asking) {
 		_, stop := r.start()
 		time.Sleep(39 * time.Second)
-		if n, _ := r.counts(r.dead); n != 0 || len(a.asked) != 1 {
-			t.Errorf("%d dead letters, asked %q", n, a.asked)
+		if n, _ := r.counts(r.dead); n != 0 || len(a.asked()) != 1 {
+			t.Errorf("%d dead letters, asked %q", n, a.asked())
 		}
 		r.handled()
 		time.Sleep(10 * time.Second)
 		stop()
 		r.handled("a2")
-		if n := len(r.letters()); n != 1 || len(a.asked) != 2 || len(r.started()) != 2 {
-			t.Errorf("%d dead letters, asked %q, started %v", n, a.asked, r.started())
+		if n := len(r.letters()); n != 1 || len(a.asked()) != 2 || len(r.started()) != 2 {
+			t.Errorf("%d dead letters, asked %q, started %v", n, a.asked(), r.started())
 		}
 		r.empty()
 	})
@@ -139,8 +154,8 @@ func TestAMailThatCannotBeGivenUpIsDeadLetteredInTheEnd(t *testing.T) {
 			}, func(r *rig, a *asking) {
 				r.run(20 * time.Minute)
 				r.handled("a2")
-				if n := len(r.letters()); n != 1 || len(a.asked) != e.asked || len(r.started()) != 2 {
-					t.Errorf("%d dead letters, asked %d times, started %v", n, len(a.asked), r.started())
+				if n := len(r.letters()); n != 1 || len(a.asked()) != e.asked || len(r.started()) != 2 {
+					t.Errorf("%d dead letters, asked %d times, started %v", n, len(a.asked()), r.started())
 				}
 				r.empty()
 			})
@@ -151,33 +166,29 @@ func TestAMailThatCannotBeGivenUpIsDeadLetteredInTheEnd(t *testing.T) {
 // The lease is gone by the time that the mail may be dead-lettered. Whoever has it now
 // will do that.
 func TestAMailWhoseLeaseIsLostIsLeftToOthers(t *testing.T) {
-	lost := false
-	var handle string
+	var lost atomic.Bool
+	var handle atomic.Value // the first that was lost
 	giving(t, func(n int) (email.Sent, error) {
 		if n == 0 {
-			lost = true
+			lost.Store(true)
 			time.Sleep(20 * time.Second) // Its extension finds it lost meanwhile.
 		}
 		return email.Sent{}, nil
 	}, func(r *rig, a *asking) {
-		r.parts.Queue = stealing{r.queue, func(h string) bool { return lost && (handle == "" || h == handle) && keep(&handle, h) }}
+		r.parts.Queue = stealing{r.queue, func(h string) bool {
+			return lost.Load() && (handle.CompareAndSwap(nil, h) || handle.Load() == h)
+		}}
 		_, stop := r.start()
 		time.Sleep(25 * time.Second)
-		if n, _ := r.counts(r.dead); n != 0 || len(a.asked) != 1 {
-			t.Errorf("%d dead letters, asked %q", n, a.asked)
+		if n, _ := r.counts(r.dead); n != 0 || len(a.asked()) != 1 {
+			t.Errorf("%d dead letters, asked %q", n, a.asked())
 		}
 		time.Sleep(2 * visibility)
 		stop()
 		r.handled("a2")
-		if n := len(r.letters()); n != 1 || len(a.asked) != 2 {
-			t.Errorf("%d dead letters, asked %q", n, a.asked)
+		if n := len(r.letters()); n != 1 || len(a.asked()) != 2 {
+			t.Errorf("%d dead letters, asked %q", n, a.asked())
 		}
 		r.empty()
 	})
-}
-
-// keep remembers the first handle that was lost.
-func keep(handle *string, h string) bool {
-	*handle = h
-	return true
 }
