@@ -50,6 +50,7 @@ type fateOf struct {
 	diedBefore int               // dead letters before the redrive
 	tried      map[string]int    // tries since then, by the id under which it is answered
 	messages   map[string]string // that announced it, and under which id
+	moved      map[string]string // those of them that were redriven
 	given      int               // times that the mail queue gave it out
 	ends       []string          // outcomes in the log
 	reruns     []string          // ids under which an operator had it answered once more
@@ -61,7 +62,7 @@ func newChecker(p plan) *checker {
 		began: time.Now(), answeredTo: map[string]int{},
 	}
 	for _, m := range p.mails {
-		c.fates = append(c.fates, &fateOf{mail: m, tried: map[string]int{}, messages: map[string]string{}})
+		c.fates = append(c.fates, &fateOf{mail: m, tried: map[string]int{}, messages: map[string]string{}, moved: map[string]string{}})
 	}
 	return c
 }

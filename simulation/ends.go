@@ -14,6 +14,7 @@ func (c *checker) final() {
 func (c *checker) ended(f *fateOf) {
 	n, kind := f.mail.number, f.mail.nature
 	c.once(f)
+	c.reached(f)
 	if c.capped(f) && slices.Contains(f.ends, "silent") {
 		return
 	}

@@ -74,6 +74,25 @@ func (c *checker) moved(l consumer.DeadLetter) {
 	if f := c.byKey[l.Key]; f != nil {
 		f.redriven = true
 		f.diedBefore = len(f.dead)
+		f.moved[l.Message] = l.Mail
 		delete(f.tried, l.Mail)
+	}
+}
+
+// reached checks that each letter that went back into the queue came out of it again,
+// as a message of its own. c.mu is held.
+func (c *checker) reached(f *fateOf) {
+	count := func(messages map[string]string, id string) (n int) {
+		for _, under := range messages {
+			if under == id {
+				n++
+			}
+		}
+		return n
+	}
+	for _, id := range f.moved {
+		if given, moved := count(f.messages, id), count(f.moved, id); id != "" && given <= moved {
+			c.breaksLocked("12: mail %d is lost to a redrive: it was redriven %d times, and the queue gave out %d messages", f.mail.number, moved, given)
+		}
 	}
 }
