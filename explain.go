@@ -77,11 +77,40 @@ type Explanation struct {
 	Dead bool   // it would be dead-lettered at once
 }
 
+// Stored is a mail, or an object that is none, as it is to be explained.
+type Stored struct {
+	Bytes []byte
+
+	// Where it lies, and what its uploader said of its type. Empty, it is a file that
+	// is in S3 nowhere yet.
+	Bucket, Key, ContentType string
+
+	// Announced says that SES's header on top is true, as in its own notification;
+	// Recipients are to whom the mail went then. Where they are empty, the mail's own
+	// header tells.
+	Announced  bool
+	Recipients []string
+}
+
+func (s Stored) raw() email.Raw {
+	raw := email.Raw{Bytes: s.Bytes, Try: 1}
+	if s.Key != "" {
+		raw.Object = email.Object{Bucket: s.Bucket, Key: s.Key, ContentType: s.ContentType, Size: int64(len(s.Bytes))}
+	}
+	if !s.Announced {
+		return raw
+	}
+	if top, err := email.ReadTop(s.Bytes); err == nil {
+		raw.Receipt = &email.Receipt{MailFrom: top.MailFrom, Recipients: s.Recipients, Verdicts: top.Verdicts}
+	}
+	return raw
+}
+
 // Explain tells what would happen to a mail: one as its sender wrote it, or one as
 // SES stored it, with what SES found out on top.
-func (e *Explainer) Explain(ctx context.Context, mail []byte) Explanation {
+func (e *Explainer) Explain(ctx context.Context, mail Stored) Explanation {
 	runs := func(processor string) bool { return e.call || !e.outside(processor) }
-	explained, err := e.handle.Explain(ctx, email.Raw{Bytes: mail, Try: 1}, runs)
+	explained, err := e.handle.Explain(ctx, mail.raw(), runs)
 	x := Explanation{Explanation: explained, Dead: permanent(err)}
 	if x.Reply == nil {
 		return x

@@ -41,7 +41,7 @@ type Considered struct {
 func (p *Processing) Explain(ctx context.Context, raw email.Raw, runs func(processor string) bool) (Explanation, error) {
 	if stored(raw.Object) {
 		if r, mail := p.forObject(raw.Object); r != nil || !mail {
-			return p.explainObject(r, raw.Object), nil
+			return p.explainObject(ctx, r, raw, runs)
 		}
 	} else {
 		raw.Object.Size = int64(len(raw.Bytes))
@@ -128,7 +128,9 @@ func (p *Processing) explainReply(ctx context.Context, r *route, why silence, e 
 	return nil
 }
 
-func (p *Processing) explainObject(r *route, o email.Object) Explanation {
+// explainObject tells of an object that is no mail.
+func (p *Processing) explainObject(ctx context.Context, r *route, raw email.Raw, runs func(processor string) bool) (Explanation, error) {
+	o := raw.Object
 	e := Explanation{Message: &email.Message{ID: o.ID(), Object: o}, End: "silent: " + silence{NoRoute, "it lies where no route looks"}.String()}
 	for i := range p.routes {
 		considered := &p.routes[i]
@@ -141,10 +143,19 @@ func (p *Processing) explainObject(r *route, o email.Object) Explanation {
 		}
 		e.Routes = append(e.Routes, Considered{Name: considered.Name, Why: why})
 	}
-	if r != nil {
-		e.Route, e.End = r.Name, "processed: an object that is no mail; nobody is to be answered"
+	if r == nil {
+		return e, nil
 	}
-	return e
+	e.Route, e.Processor, e.Asked = r.Name, r.Processor, runs == nil || runs(r.Processor)
+	e.End = "processed: an object that is no mail; nobody is to be answered"
+	if !e.Asked {
+		return e, nil
+	}
+	if _, err := r.processor.Process(ctx, r.object(raw)); err != nil {
+		e.End = "retried or dead-lettered: " + err.Error()
+		return e, fmt.Errorf("process by route %s: %w", r.Name, err)
+	}
+	return e, nil
 }
 
 // String is the explanation as a person reads it, with the reply.

@@ -1,17 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"os"
+	"path"
 	"strings"
 
 	"go.uber.org/zap"
 
 	"inreply"
 	"inreply/configs"
+	"inreply/local/ses"
 )
 
 // What --explain may be given.
@@ -28,6 +32,14 @@ func (a app) explainMails(ctx context.Context, files []string) error {
 	if len(files) == 0 {
 		return errors.New("--explain: name the mails, or - for standard input")
 	}
+	verdicts, err := parseVerdicts(a.verdicts)
+	if err != nil {
+		return err
+	}
+	mail, err := a.lying()
+	if err != nil {
+		return err
+	}
 	config, named, err := a.explainConfig()
 	if err != nil {
 		return err
@@ -39,11 +51,15 @@ func (a app) explainMails(ctx context.Context, files []string) error {
 	fmt.Fprintf(a.stdout, "with the settings of %s\n", named)
 	dead := 0
 	for _, name := range files {
-		raw, err := a.readExplained(name)
+		content, err := a.readExplained(name)
 		if err != nil {
 			return err
 		}
-		e := explainer.Explain(ctx, raw)
+		stored := mail
+		if stored.Bytes = content; len(a.verdicts) > 0 {
+			stored = judged(stored, verdicts)
+		}
+		e := explainer.Explain(ctx, stored)
 		if e.Dead {
 			dead++
 		}
@@ -65,6 +81,39 @@ func (a app) explainConfig() (config configs.Config, named string, err error) {
 		return config, a.config, err
 	}
 	return config, "configs/local.yaml, which is built in", err
+}
+
+// lying is a file that lies where --at says. Its type is the one that uploads commonly
+// say.
+func (a app) lying() (inreply.Stored, error) {
+	if a.at == "" {
+		return inreply.Stored{}, nil
+	}
+	bucket, key, err := location(a.at)
+	if err != nil || key == "" {
+		return inreply.Stored{}, errors.New("--at: say s3://BUCKET/KEY, such as s3://example-mail/drop/report.csv")
+	}
+	return inreply.Stored{Bucket: bucket, Key: key, ContentType: cmp.Or(mime.TypeByExtension(path.Ext(key)), "binary/octet-stream")}, nil
+}
+
+// judged is a mail as SES would announce it, with what --verdict says of it. What that
+// leaves out is as SES has said it, and a pass where SES has said nothing.
+func judged(mail inreply.Stored, said ses.Verdicts) inreply.Stored {
+	m, err := inreply.ReadMail(mail.Bytes)
+	if err != nil {
+		return mail // what it is instead will be explained
+	}
+	e := envelope(mailFile{raw: mail.Bytes, from: m.From.Mailbox}, "")
+	if m.ReturnPath != "" || m.NullPath {
+		e.From = m.ReturnPath
+	}
+	seen := m.Verdicts
+	mail.Announced, mail.Recipients = true, m.Recipients
+	mail.Bytes = ses.New(ses.Config{}).Receive(e, mail.Bytes, ses.Verdicts{
+		Spam: cmp.Or(said.Spam, ses.Verdict(seen.Spam)), Virus: cmp.Or(said.Virus, ses.Verdict(seen.Virus)),
+		SPF: cmp.Or(said.SPF, ses.Verdict(seen.SPF)), DKIM: cmp.Or(said.DKIM, ses.Verdict(seen.DKIM)), DMARC: cmp.Or(said.DMARC, ses.Verdict(seen.DMARC)),
+	}).Raw
+	return mail
 }
 
 // readExplained reads one mail from a file, or from standard input.

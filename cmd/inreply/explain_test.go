@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"flag"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"inreply/local/ses"
 )
 
 var updateGolden = flag.Bool("update", false, "write testdata/explain.golden anew")
@@ -115,6 +118,10 @@ func TestExplainSaysWhatIsWrong(t *testing.T) {
 		{[]string{"--explain=never", "x.eml"}, exitFailed, "--explain=never: it is --explain, or --explain=call"},
 		{[]string{"--explain", "nothing.eml"}, exitFailed, "nothing.eml: there is no such file"},
 		{[]string{"--explain", "--local", "x.eml"}, exitFailed, "leave --local"},
+		{[]string{"--explain", "--verdict", "dmarc=maybe", "x.eml"}, exitFailed, `"maybe" is none of pass, fail, gray`},
+		{[]string{"--explain", "--at", "drop/a.csv", "x.csv"}, exitFailed, "--at: say s3://BUCKET/KEY"},
+		{[]string{"--explain", "--at", "s3://mails/", "x.csv"}, exitFailed, "--at: say s3://BUCKET/KEY"},
+		{[]string{"--local", "--at", "s3://mails/a", "x.eml"}, exitFailed, "--at says where a file lies that --explain is about"},
 		{[]string{"--explain", emptyFile(t)}, exitDead, "1 of 1 mails would be dead-lettered"},
 	} {
 		code, _, stderr := invoke(t, c.args...)
@@ -131,4 +138,97 @@ func emptyFile(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// What --verdict says of a mail counts; what it leaves out is as SES has said it, or
+// passes.
+func TestExplainWhatIf(t *testing.T) {
+	settings := strings.Replace(strings.Replace(explainSettings, "URL", "http://127.0.0.1:9", 1), "policy: {trust: none}", "policy: {trust: TRUST}", 1)
+	bySES := string(ses.New(ses.Config{}).Receive(ses.Envelope{From: "ana@example.com", Recipients: []string{"orders@inreply.example"}}, []byte(order), ses.Verdicts{DMARC: ses.Fail, Spam: ses.Gray}).Raw)
+	const (
+		allowed = "policy       allows an answer"
+		unknown = "policy       forbids an answer: unauthenticated: "
+	)
+	for _, c := range []struct {
+		name, trust, mail, verdict string
+		want                       []string
+	}{
+		{"a file", "dmarc", order, "", []string{"SPF unknown", unknown}},
+		{"all passes", "dmarc", order, "dmarc=pass", []string{"verdicts     spam PASS, virus PASS, SPF PASS, DKIM PASS, DMARC PASS", allowed, "orders: takes it"}},
+		{"DMARC fails", "dmarc", order, "dmarc=fail", []string{"DMARC FAIL", unknown, "end          silent: unauthenticated"}},
+		{"aligned", "aligned", order, "dmarc=gray,spf=pass,dkim=fail", []string{"SPF PASS, DKIM FAIL, DMARC GRAY", allowed}},
+		{"nothing aligned", "aligned", order, "dmarc=gray,spf=fail,dkim=fail", []string{unknown}},
+		{"spam", "dmarc", order, "spam=fail", []string{"policy       forbids an answer: spam: "}},
+		{"a virus", "none", order, "virus=FAIL", []string{"policy       forbids an answer: virus: "}},
+		{"as SES has said it", "dmarc", bySES, "", []string{"spam GRAY, virus PASS, SPF PASS, DKIM PASS, DMARC FAIL", unknown, "recipients   orders@inreply.example\n"}},
+		{"SES has said it otherwise", "dmarc", bySES, "dmarc=pass", []string{"spam GRAY, virus PASS, SPF PASS, DKIM PASS, DMARC PASS", allowed, "recipients   orders@inreply.example\n"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			args := []string{"--explain"}
+			if c.verdict != "" {
+				args = append(args, "--verdict", c.verdict)
+			}
+			code, stdout, stderr := explained(t, strings.Replace(settings, "TRUST", c.trust, 1), c.mail, args...)
+			if code != exitOK {
+				t.Fatal(stderr)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(stdout, want) {
+					t.Errorf("without %q:\n%s", want, stdout)
+				}
+			}
+		})
+	}
+}
+
+// A file that lies in S3 is what the routes there take it for: a mail, or an object
+// that is none, which only --explain=call hands on.
+func TestExplainAnObject(t *testing.T) {
+	var asked atomic.Value
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		asked.Store(string(body))
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer service.Close()
+	settings := strings.Replace(explainSettings, "URL", service.URL, 1)
+	settings = strings.Replace(settings, "  routes:\n", "  routes:\n    - {name: drops, kind: object, prefix: drop/, max_kib: 1, processor: orders}\n    - {name: inbound, prefix: inbound/, processor: digest}\n", 1)
+	settings = strings.Replace(settings, `{name: rest, `, `{name: rest, bucket: mails, prefix: other/, `, 1)
+	settings = strings.Replace(settings, `{name: orders, `, `{name: orders, prefix: orders/, `, 1)
+	for _, c := range []struct {
+		name, at, content, how string
+		code                   int
+		want                   []string
+	}{
+		{"an object", "s3://mails/drop/a.csv", "a,b\n1,2\n", "--explain", exitOK, []string{
+			"object       mails/drop/a.csv, 8 octets\n", "route        drops: takes it\n", "route        inbound: no, its key does not begin with inbound/\n",
+			"processor    orders, which is not asked", "end          processed: an object that is no mail", "--explain=call asks orders too",
+		}},
+		{"an object that is too large", "s3://mails/drop/a.csv", strings.Repeat("x", 1025), "--explain", exitOK, []string{
+			"route        drops: no, it is larger than 1 KiB\n", "end          silent: no-route: it lies where no route looks\n",
+		}},
+		{"elsewhere", "s3://mails/nowhere/a.csv", "a,b\n1,2\n", "--explain", exitOK, []string{"route        drops: no, its key does not begin with drop/\n", "end          silent: no-route"}},
+		{"a mail by where it lies", "s3://mails/inbound/m1", order, "--explain", exitOK, []string{
+			"object       mails/inbound/m1, ", "from         Ana <ana@example.com>\n", "route        inbound: takes it\n", "end          answered\n",
+		}},
+		{"an object that is handed on", "s3://mails/drop/a.csv", "a,b\n1,2\n", "--explain=call", exitOK, []string{"processor    orders\n", "end          processed: an object"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			code, stdout, stderr := explained(t, settings, c.content, c.how, "--at", c.at)
+			if code != c.code {
+				t.Fatalf("exit %d: %s", code, stderr)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(stdout, want) {
+					t.Errorf("without %q:\n%s", want, stdout)
+				}
+			}
+		})
+	}
+	if body, _ := asked.Load().(string); !strings.Contains(body, `"drop/a.csv"`) || !strings.Contains(body, `"text/csv`) {
+		t.Errorf("the service was asked %s", body)
+	}
 }

@@ -79,6 +79,7 @@ type flags struct {
 	setup       bool
 	receive     bool
 	explain     string
+	at          string
 	redrive     redriveFlags
 	rerun       rerunFlags
 	check       []string
@@ -113,7 +114,7 @@ func newCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 	set.StringVar(&f.listen, "listen", "127.0.0.1:4570", "with --local and no mails: `ADDRESS` of the AWS endpoint")
 	set.StringVar(&f.smtp, "smtp", "127.0.0.1:2525", "with --local and no mails: `ADDRESS` that takes mail")
 	set.StringVar(&f.out, "out", "inreply-out", "with --local: `FOLDER` for the replies")
-	set.StringSliceVar(&f.verdicts, "verdict", nil, "with --local or --receive: what SES says of the mails, such as `dmarc=fail` (spam, virus, spf, dkim, dmarc; default pass)")
+	set.StringSliceVar(&f.verdicts, "verdict", nil, "with --local, --receive or --explain: what SES says of the mails, such as `dmarc=fail` (spam, virus, spf, dkim, dmarc; default pass)")
 	set.BoolVar(&f.healthcheck, "healthcheck", false, "ask a running daemon's admin port whether it is alive, for a container's health check")
 	set.BoolVar(&f.setup, "setup", false, "make the queues, topics, bucket and identities that --config names, at an emulator such as LocalStack; never at AWS")
 	set.BoolVar(&f.receive, "receive", false, "have the MAIL files received by an emulator, which takes none in by itself: SES's header on top, stored in the bucket")
@@ -121,6 +122,7 @@ func newCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 	set.Lookup("check").NoOptDefVal = checkRead
 	set.StringVar(&f.explain, "explain", "", "tell of each MAIL (- is standard input) what would happen to it and why, without AWS; --explain=`call` asks application services too")
 	set.Lookup("explain").NoOptDefVal = explainOnly
+	set.StringVar(&f.at, "at", "", "with --explain: the file lies at `s3://BUCKET/KEY`, which routes may look at, and where it need not be a mail")
 	f.redrive.register(set)
 	f.rerun.register(set)
 	return command
@@ -147,6 +149,8 @@ func (a app) run(ctx context.Context, args []string) error {
 		return a.checkHealth(ctx)
 	case a.explain != "" && (a.local || a.setup || a.receive || a.redrive.wanted() || a.rerun.wanted()):
 		return errors.New("--explain tells what would happen, and does nothing: leave --local, --setup, --receive, --redrive and --rerun out")
+	case a.at != "" && a.explain == "":
+		return errors.New("--at says where a file lies that --explain is about")
 	case a.explain != "":
 		return a.explainMails(ctx, args)
 	case a.local && (a.setup || a.receive):
