@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -115,11 +116,25 @@ func (s *wayState) begin(key string, x step) {
 	s.steps[key] = append([]step{x}, s.steps[key]...)
 }
 
-// of returns the steps of the mail stored under key.
+// of returns the steps of the mail stored under key, in the order of its way.
 func (s *wayState) of(key string) []step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]step(nil), s.steps[key]...)
+	return inOrder(slices.Clone(s.steps[key]))
+}
+
+// inOrder puts what happens to a mail before it is received first: the relay may log
+// what it published only after the consumer has got it. Nothing happens later than
+// what comes of it.
+func inOrder(steps []step) []step {
+	before := map[string]int{"stored": -3, "announced": -2, "relayed": -1}
+	slices.SortStableFunc(steps, func(a, b step) int { return before[a.name] - before[b.name] })
+	for i := len(steps) - 2; i >= 0; i-- {
+		if next := steps[i+1].at; steps[i].at.After(next) {
+			steps[i].at = next
+		}
+	}
+	return steps
 }
 
 // words says what is worth knowing of a step.
