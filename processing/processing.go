@@ -105,7 +105,7 @@ func (p *Processing) Handle(ctx context.Context, raw email.Raw) (email.Outcome, 
 	}
 	m, err := p.parse(ctx, raw)
 	if err != nil {
-		return email.Outcome{}, fmt.Errorf("parse: %w", err)
+		return email.Outcome{From: author(raw.Bytes)}, fmt.Errorf("parse: %w", err)
 	}
 	p.log.Debug("parsed", zap.String("mail", m.ID), zap.String("from", m.From.Mailbox), zap.String("subject", m.Subject), zap.Strings("attachments", names(m)))
 	outcome := email.Outcome{From: m.From.Mailbox}
@@ -269,6 +269,19 @@ func (r *route) address(reply *email.Reply, m *email.Message) {
 		reply.Subject = answer.Subject
 	}
 	reply.From.Mailbox = r.From
+}
+
+// topOfMail is how much of a mail that cannot be parsed is looked at, in octets.
+const topOfMail = 64 << 10
+
+// author is who wrote a mail that cannot be parsed, as far as its top says so: whoever
+// finds its dead letter wants to know whom to write to.
+func author(mail []byte) string {
+	top, err := email.ReadTop(mail[:min(len(mail), topOfMail)])
+	if err != nil {
+		return ""
+	}
+	return top.From.Mailbox
 }
 
 // names are the names of a mail's attachments.

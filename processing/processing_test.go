@@ -499,3 +499,24 @@ func TestExplainAsksNobodyOutside(t *testing.T) {
 		})
 	}
 }
+
+// Of a mail that breaks a limit is told who wrote it, as far as its top says so.
+func TestWhoWroteAMailThatCannotBeParsed(t *testing.T) {
+	fields := strings.Repeat("X-Field: x\n", 10_001)
+	for name, c := range map[string]struct{ raw, want string }{
+		"more fields than allowed": {string(mail(1, fields).Bytes), "ana@example.com"},
+		"as SES stored it":         {"Return-Path: <bounces@example.org>\r\n" + string(mail(2, fields).Bytes), "ana@example.com"},
+		"far behind the top":       {strings.Repeat("X-Field: x\r\n", 10_001) + string(mail(3, "").Bytes), ""},
+		"no mail":                  {"", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw := mail(1, "")
+			raw.Bytes = []byte(c.raw)
+			handle, _ := newProcessing(t, echoing(func(*processing.Config) {}), newPost())
+			outcome, err := handle.Handle(t.Context(), raw)
+			if err == nil || outcome.From != c.want {
+				t.Errorf("from %q, want %q; %v", outcome.From, c.want, err)
+			}
+		})
+	}
+}
