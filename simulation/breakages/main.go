@@ -64,10 +64,13 @@ func breakages() []breakage {
 		}}},
 		{"outage charged as a try", []edit{
 			{"consumer/disposition.go", `o.Outage() != "" && held < outlived {`, `o.Outage() != "" && held < outlived && try < c.config.Attempts {`},
-			{"consumer/disposition.go", "after: c.jittered(c.config.Probe.Max), outage: name}", "after: c.jittered(c.config.Probe.Max), outage: name, counted: true}"},
+			{"consumer/disposition.go", "verdict{disposition: park, outage: name}", "verdict{disposition: park, outage: name, counted: true}"},
 		}},
 		{"dead-lettered without being given up", []edit{{
 			"inreply.go", "Worker: reader, Claims: claims,", "Worker: reader,",
+		}}},
+		{"tries that have begun counted as failed", []edit{{
+			"consumer/tries.go", "n := max(t.try, record.Tries+1)", "n := max(t.try, record.Tries+len(record.Begun)+1)",
 		}}},
 		{"caps in memory", []edit{
 			{"mailer/mailer.go", "	known  map[string]knowledge ", "	senders map[string]store.SenderRecord\n	known  map[string]knowledge "},
