@@ -119,7 +119,7 @@ func (p *Processing) explainReply(ctx context.Context, r *route, why silence, e 
 		e.End = "silent: " + silence{NoAnswer, "the processor has no answer"}.String()
 		return nil
 	}
-	r.address(reply, e.Message)
+	p.address(reply, r, e.Message)
 	e.Reply = reply
 	e.End = "answered"
 	if e.Trusted {

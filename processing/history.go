@@ -41,7 +41,7 @@ type history struct {
 // recall reads what is remembered of the sender.
 func (p *Processing) recall(ctx context.Context, r *route, m *email.Message) (*history, error) {
 	h := &history{
-		book: p.mailer, policy: r.policy, address: m.From.Mailbox, to: r.policy.recipient(m).Mailbox, free: m.Uncapped,
+		book: p.mailer, policy: r.policy, address: m.From.Mailbox, to: p.recipient(r.policy, m).Mailbox, free: m.Uncapped,
 		entry: store.Sent{Thread: thread(m) + "/" + digest(m.ID), Subject: digest(strings.ToLower(m.Answer().Subject))},
 	}
 	return h, h.read(ctx)

@@ -43,13 +43,10 @@ func (s silence) String() string {
 // What is certain comes first, what the settings say after it.
 func (p *Processing) forbids(policy Policy, m *email.Message) silence {
 	from := m.From.Mailbox
-	likes := func(patterns []string) bool {
-		return slices.ContainsFunc(patterns, func(pattern string) bool { return like(pattern, from) })
-	}
 	switch {
 	case from == "":
 		return silence{NoSender, "there is no sender to answer"}
-	case p.mailer.Owns(from) || likes(policy.Own) || slices.ContainsFunc(m.Recipients, func(to string) bool { return strings.EqualFold(to, from) }):
+	case p.ours(policy, m, from):
 		return silence{OwnMailbox, "it comes from one of our own mailboxes"}
 	case m.Automation.IsAuto:
 		return automatic(m.Automation.Reasons)
@@ -57,9 +54,9 @@ func (p *Processing) forbids(policy Policy, m *email.Message) silence {
 		return silence{Virus, "SES found a virus"}
 	case m.Verdicts.Spam == email.Fail && !policy.Spam:
 		return silence{Spam, "SES takes it for spam"}
-	case likes(policy.Blocked):
+	case likes(policy.Blocked, from):
 		return silence{Blocked, "the sender is blocked"}
-	case len(policy.Allowed) > 0 && !likes(policy.Allowed):
+	case len(policy.Allowed) > 0 && !likes(policy.Allowed, from):
 		return silence{NotAllowed, "the sender is not allowed"}
 	case !m.Verdicts.Authenticated(m.From, email.Policy(policy.Trust)):
 		return silence{Unauthenticated, fmt.Sprintf("nobody vouches for its sender (%s: DMARC %s, SPF %s, DKIM %s)",
@@ -88,14 +85,28 @@ func said(v email.Verdict) string {
 	return string(v)
 }
 
+// likes reports whether a mailbox matches one of the patterns.
+func likes(patterns []string, mailbox string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return like(pattern, mailbox) })
+}
+
+// ours reports whether a mailbox is one of our own: one that we send from, one that
+// the settings name, or the one that the mail was sent to.
+func (p *Processing) ours(policy Policy, m *email.Message, mailbox string) bool {
+	return p.mailer.Owns(mailbox) || likes(policy.Own, mailbox) ||
+		slices.ContainsFunc(m.Recipients, func(to string) bool { return strings.EqualFold(to, mailbox) })
+}
+
 // recipient is who gets the answer: the author, or where the policy allows it the
-// one mailbox of his own domain that he asks to be answered at.
-func (p Policy) recipient(m *email.Message) email.Address {
-	if !p.ReplyTo || len(m.ReplyTo) != 1 {
+// one mailbox of his own domain that he asks to be answered at. A mailbox that would
+// get no answer if it had written itself gets none in this way either.
+func (p *Processing) recipient(policy Policy, m *email.Message) email.Address {
+	if !policy.ReplyTo || len(m.ReplyTo) != 1 {
 		return m.From
 	}
-	if to := m.ReplyTo[0]; to.Domain() != "" && to.Domain() == m.From.Domain() {
-		return to
+	to := m.ReplyTo[0]
+	if to.Domain() == "" || to.Domain() != m.From.Domain() || p.ours(policy, m, to.Mailbox) || likes(policy.Blocked, to.Mailbox) {
+		return m.From
 	}
-	return m.From
+	return to
 }

@@ -180,12 +180,12 @@ func (p *Processing) permitted(r *route, m *email.Message, why silence) email.Pe
 	if why != (silence{}) {
 		return email.Permit{Reason: why.String()}
 	}
-	return email.Permit{Allowed: true, To: r.policy.recipient(m), Largest: p.mailer.Largest()}
+	return email.Permit{Allowed: true, To: p.recipient(r.policy, m), Largest: p.mailer.Largest()}
 }
 
 // answer sends a reply, if there is still a place for it.
 func (p *Processing) answer(ctx context.Context, r *route, m *email.Message, h *history, reply *email.Reply, outcome email.Outcome) (email.Outcome, error) {
-	r.address(reply, m)
+	p.address(reply, r, m)
 	why, err := h.reserve(ctx)
 	if err != nil {
 		return outcome, err
@@ -261,9 +261,9 @@ func silent(o email.Outcome, why silence) email.Outcome {
 
 // address makes sure that a reply goes to the author of the mail, in its thread,
 // whatever the processor wrote there.
-func (r *route) address(reply *email.Reply, m *email.Message) {
+func (p *Processing) address(reply *email.Reply, r *route, m *email.Message) {
 	answer := m.Answer()
-	reply.Mail, reply.Notice, reply.To = answer.Mail, answer.Notice, r.policy.recipient(m)
+	reply.Mail, reply.Notice, reply.To = answer.Mail, answer.Notice, p.recipient(r.policy, m)
 	reply.InReplyTo, reply.References = answer.InReplyTo, answer.References
 	if strings.TrimSpace(reply.Subject) == "" {
 		reply.Subject = answer.Subject
