@@ -5,11 +5,14 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+
+	"inreply/mailer/compose"
 )
 
 // class is what one of SES's errors means for the reply.
@@ -48,6 +51,7 @@ func table() []row {
 		// about, unless it is the recipient's: in the sandbox these must be too. Which
 		// it is, [Mailer.classify] sees from the address.
 		{"MessageRejected", "paused", paused},
+		{"MessageRejected", "suspended", paused}, // by SES itself; paused is by the account's owner too
 		{"MessageRejected", "", refused},
 		{"MailFromDomainNotVerified*", "", paused},
 		{"AccountSendingPaused*", "", paused},
@@ -58,6 +62,7 @@ func table() []row {
 		{"ValidationError", "", refused},
 		{"MissingParameter", "", refused},
 		{"MalformedQueryString", "", refused},
+		{"RequestEntityTooLarge*", "", refused},
 
 		{"AccessDenied*", "", paused},
 		{"InvalidClientTokenId", "", paused},
@@ -71,6 +76,9 @@ func table() []row {
 		{"OptInRequired", "", paused},
 
 		{"ServiceUnavailable*", "", down},
+
+		// The connection was lost before SES could say what it had done.
+		{"RequestAborted*", "", unknown},
 	}
 }
 
@@ -110,9 +118,14 @@ func (m *Mailer) classify(err error, left bool) class {
 // namesUs reports whether a message of SES, lower case, speaks of one of our own
 // mailboxes or domains.
 func (m *Mailer) namesUs(message string) bool {
+	named := strings.FieldsFunc(message, func(r rune) bool { return r == ' ' || r == ',' })
 	for _, i := range append([]Identity{{From: m.config.From}}, m.config.Identities...) {
-		domain := strings.ToLower(i.From[strings.LastIndexByte(i.From, '@')+1:])
-		if strings.Contains(message, "@"+domain) || strings.Contains(message, " "+domain) {
+		from, err := compose.Mailbox(i.From) // as SES was told
+		if err != nil {
+			continue // The settings were checked.
+		}
+		at := from[strings.LastIndexByte(from, '@'):]
+		if slices.ContainsFunc(named, func(word string) bool { return word == at[1:] || strings.HasSuffix(word, at) }) {
 			return true
 		}
 	}

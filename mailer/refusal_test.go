@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,25 +38,33 @@ func (h *hangs) SendRawEmail(ctx context.Context, _ *ses.SendRawEmailInput, opti
 	return nil, ctx.Err()
 }
 
-// Every error of SES that is known, and what follows from it: what the consumer
-// is told, and whether the mail may be tried again at once by anybody.
-func TestEveryErrorOfSES(t *testing.T) {
+// sorted is an error of a call, and its class.
+type sorted struct {
+	err  error
+	want class
+}
+
+// everyError is every error of SES that is known: its own, those that are common to
+// AWS, and what can happen on the way to it.
+func everyError() []sorted {
 	dial := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
-	for _, c := range []struct {
-		err  error
-		want class
-	}{
+	return []sorted{
 		{apiError("Throttling", "Maximum sending rate exceeded.", 400), throttled},
 		{apiError("ThrottlingException", "Rate exceeded", 400), throttled},
 		{apiError("TooManyRequestsException", "Too many", 429), throttled},
 		{apiError("RequestLimitExceeded", "Too many", 400), throttled},
 		{apiError("Throttling", "Daily message quota exceeded.", 400), spent},
 		{apiError("LimitExceededException", "You exceeded your sending quota", 400), spent},
+		{apiError("LimitExceededException", "Too many", 400), throttled},
 		{apiError("MessageRejected", "Email address is not verified. The following identities failed the check in region US-EAST-1: data@inreply.example", 400), paused},
 		{apiError("MessageRejected", "Email address is not verified. The following identities failed the check in region US-EAST-1: inreply.example", 400), paused},
 		{apiError("MessageRejected", "Email address is not verified. The following identities failed the check in region US-EAST-1: ana@example.com", 400), refused},
 		{apiError("MessageRejected", "Address blacklisted.", 400), refused},
 		{apiError("MessageRejected", "Sending paused for this account. For more information, please check the inbox of the email address associated with your AWS account.", 400), paused},
+		{apiError("MessageRejected", "Sending suspended for this account. For more information, please check the inbox of the email address associated with your AWS account.", 400), paused},
+		{apiError("MessageRejected", "Email address is not verified. The following identities failed the check in region US-EAST-1: ana@example.com, data@inreply.example", 400), paused},
+		{apiError("MessageRejected", "Email address is not verified. The following identities failed the check in region US-EAST-1: ask@xn--bcher-kva.example", 400), paused},
+		{apiError("MessageRejected", "Email address is not verified. The following identities failed the check in region US-EAST-1: ana@inreply.example.org", 400), refused},
 		{apiError("MailFromDomainNotVerifiedException", "no MX record", 400), paused},
 		{apiError("AccountSendingPausedException", "paused", 400), paused},
 		{apiError("ConfigurationSetSendingPausedException", "paused", 400), paused},
@@ -63,11 +73,25 @@ func TestEveryErrorOfSES(t *testing.T) {
 		{apiError("InvalidParameterValue", "Missing final '@domain'", 400), refused},
 		{apiError("InvalidParameterCombination", "both", 400), refused},
 		{apiError("ValidationError", "too long", 400), refused},
+		{apiError("MissingParameter", "Source", 400), refused},
+		{apiError("MalformedQueryString", "a syntax error", 404), refused},
+		{apiError("RequestEntityTooLargeException", "too large", 413), refused},
 		{apiError("AccessDenied", "User is not authorized to perform ses:SendRawEmail", 403), paused},
 		{apiError("InvalidClientTokenId", "The security token is invalid.", 403), paused},
+		{apiError("AccessDeniedException", "not authorized", 403), paused},
+		{apiError("UnrecognizedClientException", "no such key", 403), paused},
+		{apiError("IncompleteSignature", "no", 403), paused},
+		{apiError("MissingAuthenticationToken", "no", 403), paused},
+		{apiError("NotAuthorized", "no", 401), paused},
+		{apiError("OptInRequired", "subscribe", 403), paused},
+		{apiError("RequestExpired", "15 minutes", 400), paused},
 		{apiError("ExpiredToken", "expired", 403), paused},
 		{apiError("SignatureDoesNotMatch", "no", 403), paused},
 		{apiError("ServiceUnavailable", "later", 503), down},
+		{apiError("RequestAbortedException", "aborted before a reply was sent back", 400), unknown},
+		{apiError("RequestTimeoutException", "reading the request timed out", 408), transient},
+		{apiError("MalformedHttpRequestException", "cannot be decompressed", 400), transient},
+		{apiError("UnknownOperationException", "no such action", 404), transient},
 		{apiError("InternalFailure", "unknown", 500), unknown},
 		{apiError("Whatever", "new", 502), unknown},
 		{apiError("Whatever", "new", 400), transient},
@@ -77,11 +101,33 @@ func TestEveryErrorOfSES(t *testing.T) {
 		{&smithy.OperationError{Err: fmt.Errorf("read: %w", &net.OpError{Op: "read", Err: errors.New("connection reset")})}, unknown},
 		{context.DeadlineExceeded, unknown},
 		{context.Canceled, unknown},
-	} {
+	}
+}
+
+// No row of the table stands there that no known error needs, or that another one
+// above it leaves nothing for.
+func TestEveryRowOfTheTableIsNeeded(t *testing.T) {
+	for i, r := range table() {
+		first := slices.ContainsFunc(everyError(), func(c sorted) bool {
+			api, ok := errors.AsType[smithy.APIError](c.err)
+			return ok && i == slices.IndexFunc(table(), func(r row) bool { return r.fits(api.ErrorCode(), strings.ToLower(api.ErrorMessage())) })
+		})
+		if !first {
+			t.Errorf("no error comes to %s %q, %s", r.code, r.says, r.class)
+		}
+	}
+}
+
+// Every error of SES that is known, and what follows from it: what the consumer
+// is told, and whether the mail may be tried again at once by anybody.
+func TestEveryErrorOfSES(t *testing.T) {
+	settings := config()
+	settings.Identities = []Identity{{From: "ask@bücher.example"}}
+	for _, c := range everyError() {
 		t.Run(fmt.Sprintf("%.60s", c.err), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld()
-				m, _ := w.newProcess(t, config())
+				m, _ := w.newProcess(t, settings)
 				if got := m.classify(c.err, true); got != c.want {
 					t.Fatalf("class %s, want %s", got, c.want)
 				}
