@@ -377,6 +377,58 @@ func TestAReplyThatIsTooLarge(t *testing.T) {
 	}
 }
 
+// SES takes 10 MB to the octet, files and their encoding included.
+func TestTheLargestReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // so that all have the same Date
+		m, _ := newWorld().newProcess(t, config())
+		compose := func(text string) []byte {
+			t.Helper()
+			r := reply("mail-1")
+			r.Text, r.Attachments = text, []email.Part{{Name: "a.bin", Content: make([]byte, 7_660_000)}}
+			raw, err := m.Compose(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return raw
+		}
+		// Text fills what is missing: lines that stand on the wire as they are.
+		missing := 10<<20 - len(compose("x"))
+		line := "\r\n" + strings.Repeat("y", 60)
+		text := strings.Repeat("x", 1+missing%len(line)) + strings.Repeat(line, missing/len(line))
+		if got := compose(text); len(got) != 10<<20 || !strings.Contains(string(got), "a.bin") {
+			t.Errorf("it has %d octets", len(got))
+		}
+		if got := compose("x" + text); len(got) > missing+2000 || !strings.Contains(string(got), "were left out, for they are larger") {
+			t.Errorf("with one octet more it has %d octets, and its file", len(got))
+		}
+	})
+}
+
+// To whom SES cannot send, nothing is sent, at once and with the reason: neither the
+// claim nor SES is asked.
+func TestMailboxesThatSESCannotSendTo(t *testing.T) {
+	for mailbox, want := range map[string]string{
+		"jürgen@example.com":                         "has no SMTPUTF8",
+		strings.Repeat("a", 65) + "@b.example":       "64 and 255 are allowed",
+		"a@" + strings.Repeat("b.", 160) + "example": "320 are allowed",
+		"ana@example.com, bo@example.com":            "is not allowed there",
+		"ana":                                        "is no mailbox",
+		"":                                           "there is no mailbox",
+	} {
+		w := newWorld()
+		m, _ := w.newProcess(t, config())
+		r := reply("mail-1")
+		r.To.Mailbox = mailbox
+		_, err := m.Send(t.Context(), r)
+		if refused, ok := errors.AsType[*refusal](err); !ok || !refused.Permanent() || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", mailbox, err, want)
+		}
+		if len(w.calls) != 0 {
+			t.Errorf("%s: calls %v", mailbox, w.calls)
+		}
+	}
+}
+
 func TestAReplyThatCannotBeComposedIsPermanent(t *testing.T) {
 	w := newWorld()
 	m, _ := w.newProcess(t, config())
