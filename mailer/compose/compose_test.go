@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,7 +69,25 @@ func TestGoldenMails(t *testing.T) {
 		"own-fields": answer(func(r *email.Reply) {
 			r.Headers = []email.Field{{Name: "X-Ticket", Value: "4711"}, {Name: "Keywords", Value: "Umsätze, drittes Quartal"}, {Name: "Importance", Value: "high"}}
 		}),
-		"own-sender": answer(func(r *email.Reply) { r.From = email.Address{Name: "Ask", Mailbox: "ask@inreply.example"} }),
+		"long-thread": answer(func(r *email.Reply) {
+			r.References = nil
+			for i := range 20 {
+				r.References = append(r.References, fmt.Sprintf("<%d.%s@mail.example.com>", i+1, strings.Repeat("f00d", 8)))
+			}
+			r.InReplyTo = r.References[19]
+		}),
+		"file-alone": answer(func(r *email.Reply) {
+			r.Text, r.Attachments = "", []email.Part{{Name: "totals.csv", ContentType: "text/csv", Content: []byte("a,b\n")}}
+		}),
+		"image-in-html": answer(func(r *email.Reply) {
+			r.HTML = `<p>Hello <img src="cid:logo@inreply.example"></p>`
+			r.Attachments = []email.Part{{Name: "logo.png", ContentType: "image/png", ContentID: "logo@inreply.example", Content: pixel(t)}}
+		}),
+		"image-without-html": answer(func(r *email.Reply) {
+			r.Attachments = []email.Part{{Name: "logo.png", ContentType: "image/png", ContentID: "logo@inreply.example", Content: pixel(t)}}
+		}),
+		"file-without-name": answer(func(r *email.Reply) { r.Attachments = []email.Part{{Content: []byte("what is this")}} }),
+		"own-sender":        answer(func(r *email.Reply) { r.From = email.Address{Name: "Ask", Mailbox: "ask@inreply.example"} }),
 		"everything": answer(func(r *email.Reply) {
 			r.HTML = `<p>Hello <img src="cid:logo@inreply.example"></p>`
 			r.Attachments = []email.Part{
@@ -80,26 +99,43 @@ func TestGoldenMails(t *testing.T) {
 			}
 		}),
 	} {
-		t.Run(name, func(t *testing.T) {
-			got, err := compose.Reply(r, options())
-			if err != nil {
-				t.Fatal(err)
-			}
-			wire(t, got)
-			file := filepath.Join("testdata", name+".eml")
-			if *update {
-				if err := os.WriteFile(file, got, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", file, diff)
-			}
-		})
+		t.Run(name, func(t *testing.T) { golden(t, name, r, options()) })
+	}
+}
+
+// The fields that the settings ask for stand beside those of the standards, and what
+// is longer than a line is folded.
+func TestGoldenFields(t *testing.T) {
+	o := options()
+	o.Fields = []email.Field{
+		{Name: "List-Unsubscribe", Value: "<https://example.com/stop>"},
+		{Name: "Feedback-ID", Value: "replies:example:inreply"},
+		{Name: email.MarkField, Value: email.Mark([]byte("secret"), strings.Repeat("4711", 16))},
+		{Name: "X-Empty"},
+	}
+	golden(t, "fields-of-settings", &email.Reply{To: email.Address{Mailbox: "ana@example.com"}, Subject: "Re: totals", Text: "Hello\n"}, o)
+}
+
+// golden compares a reply on the wire with testdata.
+func golden(t *testing.T, name string, r *email.Reply, o compose.Options) {
+	t.Helper()
+	got, err := compose.Reply(r, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wire(t, got)
+	file := filepath.Join("testdata", name+".eml")
+	if *update {
+		if err := os.WriteFile(file, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
 	}
 }
 
