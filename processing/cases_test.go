@@ -26,7 +26,8 @@ import (
 //	-- settings --      the section "processing", as in the settings file; where it
 //	                    says nothing there are no caps
 //	-- 1.eml --         a mail; the first line may say how SES took it in, as
-//	                    "ses: from=<> to=a@x,b@y spam=FAIL dmarc=GRAY"
+//	                    "ses: from=<> to=a@x,b@y spam=FAIL dmarc=GRAY", or where it
+//	                    lies, as "ses: bucket=mail key=inbound/1"
 //	-- 1.want --        how it ends: "answered by ROUTE to MAILBOX", or
 //	                    "silent by ROUTE: REASON", "processed ...", "fails: ERROR";
 //	                    after it the reply, its subject first
@@ -162,6 +163,8 @@ func caseEnvelope(t *testing.T, raw *email.Raw, word string) {
 		raw.Receipt.MailFrom = strings.Trim(value, "<>")
 	case "to":
 		raw.Receipt.Recipients = strings.Split(value, ",")
+	case "bucket":
+		raw.Object.Bucket = value
 	case "key":
 		raw.Object.Key = value
 	case "spam":
