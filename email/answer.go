@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // longestReferences is how many message ids a reply refers to at most: the
@@ -32,11 +33,12 @@ func answerSubject(subject string) string {
 		subject = strings.ToValidUTF8(subject[:longestSubject], "") + "..."
 	}
 	for range 20 {
-		before, after, ok := strings.Cut(subject, ":")
-		if !ok || !isRe(before) {
+		at := strings.IndexAny(subject, ":：") // programs in Chinese write the wide one too
+		if at < 0 || !isRe(subject[:at]) {
 			break
 		}
-		subject = strings.TrimSpace(after)
+		_, size := utf8.DecodeRuneInString(subject[at:])
+		subject = strings.TrimSpace(subject[at+size:])
 	}
 	return strings.TrimSpace("Re: " + subject)
 }
