@@ -126,6 +126,27 @@ func TestAServiceThatMisbehaves(t *testing.T) {
 	}
 }
 
+// The header of the answer may have a time of its own, shorter than that of all of it.
+func TestTheHeaderHasATimeOfItsOwn(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		t := r.t
+		w := r.service(func(s *webhook.Service) { s.HeaderTimeout = 5 * time.Second })
+		r.does(raw(silent))
+		began := time.Now()
+		if _, err := w.Process(t.Context(), r.mail(1, sample(t))); class(err) != "transient" || time.Since(began) != 5*time.Second {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		r.does(raw(func(c net.Conn) { // in time, and its body takes longer
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(good))
+			time.Sleep(20 * time.Second)
+			fmt.Fprint(c, good)
+		}))
+		if _, err := w.Process(t.Context(), r.mail(2, sample(t))); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // Another URL is never asked, whatever the service says.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	inBubble(t, func(r *rig) {

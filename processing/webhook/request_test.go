@@ -17,46 +17,72 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"inreply/email"
 	"inreply/processing/webhook"
 )
 
 var update = flag.Bool("update", false, "write the golden requests anew")
 
-// Golden requests: what a service is told of a mail, field by field. Links differ from
-// run to run in their signature.
+// Golden requests: what a service is told of a mail, field by field.
 func TestGoldenRequests(t *testing.T) {
-	signed := regexp.MustCompile(`(http://local/[^?"]*)\?[^"]*`)
 	for _, name := range []string{"sales-2026q3", "question", "out-of-office", "broken"} {
 		t.Run(name, func(t *testing.T) {
 			raw, err := os.ReadFile("../../samples/" + name + ".eml")
 			if err != nil {
 				t.Fatal(err)
 			}
-			inBubble(t, func(r *rig) {
-				t := r.t
-				if _, err := r.service(nil).Process(t.Context(), r.mail(1, raw)); err != nil {
-					t.Fatal(err)
-				}
-				var got bytes.Buffer
-				if err := json.Indent(&got, r.seen()[0].body, "", "  "); err != nil {
-					t.Fatal(err)
-				}
-				text := signed.ReplaceAll(append(got.Bytes(), '\n'), []byte("$1?signed"))
-				file := "testdata/requests/" + name + ".json"
-				if *update {
-					if err := os.WriteFile(file, text, 0o600); err != nil {
-						t.Fatal(err)
-					}
-				}
-				want, err := os.ReadFile(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(string(want), string(text)); diff != "" {
-					t.Errorf("%s (-want +got):\n%s", file, diff)
-				}
-			})
+			inBubble(t, func(r *rig) { r.golden(name, r.mail(1, raw)) })
 		})
+	}
+}
+
+// What a service is told of an object that is no mail.
+func TestGoldenObject(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		o := email.Object{Bucket: "mails", Key: "drop/report 1.pdf", ETag: "e", ContentType: "application/pdf", Size: 48_213}
+		r.golden("object", &email.Message{
+			ID: o.ID(), Object: o, Announced: time.Date(2026, 10, 1, 9, 12, 50, 0, time.UTC), Try: 2,
+			Route: email.Route{Name: "drops"}, Permit: email.Permit{Reason: "object: nobody is to be answered"},
+		})
+	})
+}
+
+// What a service is told of a mail that it cannot answer, and whose files are links.
+func TestGoldenUnanswered(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		m := r.mail(1, with(10, 3<<20))
+		m.Permit = email.Permit{Reason: "spam: SES takes it for spam"}
+		m.Verdicts.Spam = email.Fail
+		r.golden("unanswered-with-links", m)
+	})
+}
+
+// golden asks a service about a message, and compares what it was told with testdata.
+// Links differ from run to run in their signature.
+func (r *rig) golden(name string, m *email.Message) {
+	t := r.t
+	t.Helper()
+	if _, err := r.service(nil).Process(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	if err := json.Indent(&got, r.seen()[0].body, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	signed := regexp.MustCompile(`(http://local/[^?"]*)\?[^"]*`)
+	text := signed.ReplaceAll(append(got.Bytes(), '\n'), []byte("$1?signed"))
+	file := "testdata/requests/" + name + ".json"
+	if *update {
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(text)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
 	}
 }
 
