@@ -91,10 +91,14 @@ func likes(patterns []string, mailbox string) bool {
 }
 
 // ours reports whether a mailbox is one of our own: one that we send from, one that
-// the settings name, or the one that the mail was sent to.
+// the settings name, or the one that the mail was sent to; each with any tag.
 func (p *Processing) ours(policy Policy, m *email.Message, mailbox string) bool {
-	return p.mailer.Owns(mailbox) || likes(policy.Own, mailbox) ||
-		slices.ContainsFunc(m.Recipients, func(to string) bool { return strings.EqualFold(to, mailbox) })
+	bare, _ := untagged(mailbox)
+	return p.mailer.Owns(mailbox) || p.mailer.Owns(bare) || likes(policy.Own, mailbox) || likes(policy.Own, bare) ||
+		slices.ContainsFunc(m.Recipients, func(to string) bool {
+			to, _ = untagged(to)
+			return strings.EqualFold(to, bare)
+		})
 }
 
 // recipient is who gets the answer: the author, or where the policy allows it the
