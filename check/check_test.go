@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,8 +39,10 @@ type rig struct {
 	at      local.Addresses
 	clients check.Clients
 	dns     dns
+	aws     *dated
 	ahead   time.Duration // our clock
 	write   bool
+	deaf    bool // to DNS
 }
 
 // dns is what the world is told.
@@ -68,15 +72,34 @@ func (d dns) LookupCNAME(_ context.Context, host string) (string, error) {
 	return "", &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 }
 
-// dated is AWS with a clock.
-type dated struct{ client aws.HTTPClient }
+// dated is AWS with a clock. What local/ cannot be brought to say, it says.
+type dated struct {
+	client aws.HTTPClient
+	asked  func(*http.Request)        // as it arrives; nil: as it is
+	says   func(answer string) string // nil: as it is
+}
 
 func (d *dated) Do(r *http.Request) (*http.Response, error) {
-	response, err := d.client.Do(r)
-	if err == nil {
-		response.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	if d.asked != nil {
+		d.asked(r)
 	}
-	return response, err
+	response, err := d.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	response.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	if d.says == nil {
+		return response, nil
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	said := d.says(string(answer))
+	response.Body, response.ContentLength = io.NopCloser(strings.NewReader(said)), int64(len(said))
+	response.Header.Set("Content-Length", strconv.Itoa(len(said)))
+	return response, nil
 }
 
 func newRig(t *testing.T, quota localses.Quota) *rig {
@@ -91,8 +114,9 @@ func newRig(t *testing.T, quota localses.Quota) *rig {
 		Bucket: "inreply-mail", Prefix: "inbound/", Topic: "inreply-events", Intake: "inreply-intake", IntakeDeadLetters: "inreply-intake-dead",
 		FifoTopic: "inreply-mail.fifo", Queue: "inreply-mail.fifo", DeadLetters: "inreply-mail-dead.fifo", Identities: []string{"inreply.example"},
 	}}
+	r.aws = &dated{client: world.Client()}
 	awsConfig := aws.Config{
-		Region: "us-east-1", BaseEndpoint: aws.String("http://anywhere"), HTTPClient: &dated{client: world.Client()},
+		Region: "us-east-1", BaseEndpoint: aws.String("http://anywhere"), HTTPClient: r.aws,
 		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
 		Retryer:     func() aws.Retryer { return aws.NopRetryer{} },
 	}
@@ -152,9 +176,11 @@ func (r *rig) deny(operations ...string) {
 
 func (r *rig) run() (found []check.Finding, right bool) {
 	r.t.Helper()
-	right = check.Run(r.t.Context(), r.config, r.clients, check.Options{
-		Write: r.write, Resolver: r.dns, Now: func() time.Time { return time.Now().Add(r.ahead) },
-	}, func(f check.Finding) { found = append(found, f) })
+	options := check.Options{Write: r.write, Resolver: r.dns, Now: func() time.Time { return time.Now().Add(r.ahead) }}
+	if r.deaf {
+		options.Resolver = nil
+	}
+	right = check.Run(r.t.Context(), r.config, r.clients, options, func(f check.Finding) { found = append(found, f) })
 	return found, right
 }
 
@@ -211,12 +237,23 @@ func TestEachThingWrong(t *testing.T) {
 		{"few receives", func(r *rig) { r.attribute(r.at.QueueURL, "RedrivePolicy", dead) }, "dead letters of inreply-mail.fifo", "maxReceiveCount is 3", "1000"},
 		{"no intake", func(r *rig) { r.config.Relay.Queue = "nosuch" }, "intake nosuch", "there is no such queue", "create-queue --queue-name nosuch"},
 		{"a FIFO intake", func(r *rig) { r.config.Relay.Queue = "inreply-mail.fifo" }, "intake inreply-mail.fifo", "it is a FIFO queue", "relay.queue"},
+		{"dead letters that are gone", func(r *rig) {
+			if _, err := r.clients.SQS.DeleteQueue(r.t.Context(), &sqs.DeleteQueueInput{QueueUrl: &r.at.DeadLettersURL}); err != nil {
+				r.t.Fatal(err)
+			}
+		}, "dead-letter queue inreply-mail-dead.fifo", "there is no such queue", "the RedrivePolicy of inreply-mail.fifo"},
+		{"few receives of the intake", func(r *rig) {
+			r.attribute(r.at.IntakeURL, "RedrivePolicy", strings.ReplaceAll(dead, "inreply-mail-dead.fifo", "inreply-intake-dead"))
+		}, "dead letters of inreply-intake", "maxReceiveCount is 3", "inreply-intake-dead"},
 		{"an intake without dead letters", func(r *rig) { r.attribute(r.at.IntakeURL, "RedrivePolicy", "") }, "dead letters of inreply-intake", "no dead-letter queue", "inreply-intake-dead"},
 		{"no topic", func(r *rig) { r.config.Relay.Topic += "x.fifo" }, "topic inreply-mail.fifox.fifo", "no such topic", "relay.topic"},
 		{"a standard topic", func(r *rig) { r.config.Relay.Topic = r.at.TopicARN }, "topic inreply-events", "feeds no FIFO queue", "FifoTopic=true"},
 		{"the queue is not subscribed", func(r *rig) { r.unsubscribe(r.at.FifoTopicARN) }, "topic inreply-mail.fifo", "inreply-mail.fifo is not subscribed", "aws sns subscribe --topic-arn"},
 		{"the intake is not subscribed", func(r *rig) { r.unsubscribe(r.at.TopicARN) }, "topic inreply-events", "inreply-intake is not subscribed", "--notification-endpoint arn:aws:sqs:us-east-1:000000000000:inreply-intake"},
 		{"a subscription without dead letters", func(r *rig) { r.subscription(r.at.TopicARN, "RedrivePolicy", "") }, "topic inreply-events", "no dead-letter queue", "set-subscription-attributes"},
+		{"a question without an answer", func(r *rig) {
+			r.world.Inject(local.Faults{Operations: map[string]local.Fault{"ses.DescribeActiveReceiptRuleSet": {Failed: 1}}})
+		}, "receipt rules", "ses:DescribeActiveReceiptRuleSet was not answered", "the network"},
 		{"no bucket", func(r *rig) { r.config.Store.Bucket = "nosuch-bucket" }, "bucket nosuch-bucket", "no such bucket", "create-bucket"},
 		{"no events", func(r *rig) { r.notify(locals3.Notification{}) }, "events of inreply-mail", "nobody is told", "get-bucket-notification-configuration"},
 		{"events of something else", func(r *rig) { r.announce("exports/", "s3:ObjectCreated:*") }, "events of inreply-mail", "nobody is told", "merged"},
@@ -226,6 +263,13 @@ func TestEachThingWrong(t *testing.T) {
 		{"records expire too soon", func(r *rig) { r.lifecycle(7, "inreply/") }, "records in inreply-mail/inreply/records/", "expire after 7 days", "35"},
 		{"no identity", func(r *rig) { r.config.Mailer.From = "data@other.example" }, "identity of data@other.example", "has not verified", "aws ses verify-domain-dkim --domain other.example"},
 		{"no DKIM", func(r *rig) { r.world.SES.Verify("a@other.example"); r.config.Mailer.From = "a@other.example" }, "identity of a@other.example", "not signed by DKIM", "CNAME"},
+		{"DKIM that is turned off", func(r *rig) { r.says("<DkimEnabled>true", "<DkimEnabled>false") }, "identity of data@inreply.example", "not signed by DKIM (turned off)", "verify-domain-dkim --domain inreply.example"},
+		{"an identity that waits for DNS", func(r *rig) {
+			r.says("<VerificationStatus>Success", "<VerificationStatus>Pending")
+		}, "identity of data@inreply.example", "inreply.example is Pending", "verify-domain-dkim"},
+		{"sending is paused", func(r *rig) {
+			r.says("<GetAccountSendingEnabledResult><Enabled>true", "<GetAccountSendingEnabledResult><Enabled>false")
+		}, "SES account", "sending is paused", "aws ses update-account-sending-enabled --enabled"},
 		{"no active rules", func(r *rig) { r.world.SES.Deactivate() }, "receipt rules", "no rule set is active", "set-active-receipt-rule-set"},
 		{"no rule that stores", func(r *rig) {
 			r.world.SES.SetRules("inreply", localses.Rule{Name: "off", Bucket: "inreply-mail", Disabled: true})
@@ -287,6 +331,41 @@ func TestAdvice(t *testing.T) {
 		{
 			"a long lease", func(r *rig) { r.attribute(r.at.QueueURL, "VisibilityTimeout", "3600") }, "queue inreply-mail.fifo", "nobody gets what a killed process held", "VisibilityTimeout=60",
 			func(r *rig) { r.attribute(r.at.QueueURL, "VisibilityTimeout", "60") },
+		},
+		{
+			"throughput by topic", func(*rig) {}, "topic inreply-mail.fifo", "its throughput is that of the whole topic", "--attribute-name FifoThroughputScope --attribute-value MessageGroup",
+			func(r *rig) {
+				if _, err := r.clients.SNS.SetTopicAttributes(r.t.Context(), &sns.SetTopicAttributesInput{
+					TopicArn: &r.at.FifoTopicARN, AttributeName: aws.String("FifoThroughputScope"), AttributeValue: aws.String("MessageGroup"),
+				}); err != nil {
+					r.t.Fatal(err)
+				}
+			},
+		},
+		{
+			"EventBridge", func(r *rig) {
+				r.notify(locals3.Notification{})
+				r.says("</NotificationConfiguration>", "<EventBridgeConfiguration></EventBridgeConfiguration></NotificationConfiguration>")
+			}, "events of inreply-mail", "they go to EventBridge", "aws events list-rules",
+			func(r *rig) { r.aws.says = nil; r.announce("inbound/", "s3:ObjectCreated:*") },
+		},
+		{
+			"events to another queue", func(r *rig) {
+				r.says("<Topic>"+r.at.TopicARN+"</Topic>", "<Queue>arn:aws:sqs:us-east-1:000000000000:other</Queue>", "TopicConfiguration>", "QueueConfiguration>")
+			}, "queue other", "S3 announces mail to it, and relay.queue is another", "takes it from there",
+			func(r *rig) { r.aws.says = nil },
+		},
+		{
+			"records for ever", func(*rig) {}, "records in inreply-mail/inreply/records/", "they never expire", `"Prefix":"inreply/records/"`,
+			func(r *rig) { r.lifecycle(35, "inreply/records/") },
+		},
+		{
+			"a clock that drifts", func(r *rig) { r.ahead = 2 * time.Minute }, "clock", "it differs by 2m", "timedatectl set-ntp true",
+			func(r *rig) { r.ahead = 0 },
+		},
+		{
+			"an emulator", func(r *rig) { r.deaf = true }, "DNS", "DNS is not asked", "",
+			func(r *rig) { r.deaf = false },
 		},
 		{
 			"five days", func(r *rig) { r.attribute(r.at.IntakeURL, "MessageRetentionPeriod", "432000") }, "intake inreply-intake", "keeps messages for 5 days", "MessageRetentionPeriod=1209600",
@@ -403,6 +482,41 @@ func TestNoCredentials(t *testing.T) {
 	}
 }
 
+// A clock that is so wrong that AWS answers nothing: nothing else is asked.
+func TestAClockThatAWSRefuses(t *testing.T) {
+	r := newRig(t, localses.Quota{})
+	refused := `<ErrorResponse><Error><Type>Sender</Type><Code>SignatureDoesNotMatch</Code>` +
+		`<Message>Signature expired: 20261125T080000Z is now earlier than 20261125T081459Z (20261125T082959Z - 15 min.)</Message></Error></ErrorResponse>`
+	r.clients.STS = sts.New(sts.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String("http://anywhere"), Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
+		HTTPClient: answers(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(refused))}, nil
+		}),
+	})
+	found, right := r.run()
+	if right || len(found) != 1 || found[0].About != "clock" || found[0].State != check.Wrong || !strings.Contains(found[0].Do, "set the clock") {
+		t.Errorf("%s", show(found))
+	}
+}
+
+type answers func(*http.Request) (*http.Response, error)
+
+func (a answers) Do(r *http.Request) (*http.Response, error) { return a(r) }
+
+// What the bucket announces and how it arrives is said where it is right, too.
+func TestSaysHowMessagesArrive(t *testing.T) {
+	for value, how := range map[string]string{"true": "gets messages raw", "false": "gets messages in SNS's envelope"} {
+		r := newRig(t, localses.Quota{})
+		r.subscription(r.at.TopicARN, "RawMessageDelivery", value)
+		found, right := r.run()
+		if !right || !slices.ContainsFunc(found, func(f check.Finding) bool {
+			return f.State == check.OK && f.About == "topic inreply-events" && strings.Contains(f.Says, how)
+		}) {
+			t.Errorf("%s: right %v\n%s", value, right, show(found))
+		}
+	}
+}
+
 func TestDNSThatDoesNotAnswer(t *testing.T) {
 	r := newRig(t, localses.Quota{})
 	r.dns.err = &net.DNSError{Err: "server misbehaving", IsTemporary: true}
@@ -426,6 +540,16 @@ func TestWrite(t *testing.T) {
 	r.deny("s3.PutObject")
 	found, right = r.run()
 	if wrong := in(found, check.Wrong); right || len(wrong) != 1 || !strings.Contains(wrong[0].Do, "allow s3:PutObject on inreply-mail/inreply/records/*") {
+		t.Errorf("%s", show(found))
+	}
+}
+
+// A store that takes no notice of If-None-Match would let a mail be answered twice.
+func TestWriteToAStoreWithoutConditions(t *testing.T) {
+	r := newRig(t, localses.Quota{})
+	r.write, r.aws.asked = true, func(q *http.Request) { q.Header.Del("If-None-Match") }
+	found, right := r.run()
+	if wrong := in(found, check.Wrong); right || len(wrong) != 1 || !strings.Contains(wrong[0].Says, "this store has no conditional writes") {
 		t.Errorf("%s", show(found))
 	}
 }

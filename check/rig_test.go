@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -44,6 +45,9 @@ func (r *rig) subscription(topic, name, value string) {
 		}
 	}
 }
+
+// says has AWS say other things: the second of each pair in place of the first.
+func (r *rig) says(pairs ...string) { r.aws.says = strings.NewReplacer(pairs...).Replace }
 
 func (r *rig) notify(n s3.Notification) {
 	r.t.Helper()
