@@ -4,6 +4,7 @@
 //
 //	stack_test.go    a template with its parameters filled in
 //	inreply_test.go  what the stack must be
+//	resources_test.go what of AWS each resource asks for, one by one
 //	daemon_test.go   what the stack has in common with the settings that are shipped
 //	actions_test.go  what the daemon's role may do, and what its source asks for
 //	alarms_test.go   what is measured, and who is told
