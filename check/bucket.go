@@ -79,13 +79,22 @@ func (c *checker) announces(ctx context.Context, mails, records place) {
 		return
 	}
 	var covering []announcement
+	narrowed := "" // what the keys of an announcement end with that would else cover the mails
 	for _, a := range announcements(out) {
 		if mails.bucket == records.bucket && a.creations && a.suffix == "" && overlap(a.prefix, records.prefix) {
 			c.wrong(about, fmt.Sprintf("they announce %q to %s, which covers our own records under %s", a.prefix, lastPart(a.to), records.prefix), "limit them to the prefix of the mails", "aws s3api put-bucket-notification-configuration --bucket "+mails.bucket+" --notification-configuration file://events.json")
 		}
-		if a.creations && strings.HasPrefix(mails.prefix, a.prefix) {
+		switch {
+		case !a.creations || !strings.HasPrefix(mails.prefix, a.prefix):
+		case a.suffix != "" && len(c.stored) > 0:
+			narrowed = a.suffix
+		default:
 			covering = append(covering, a)
 		}
+	}
+	if len(covering) == 0 && narrowed != "" {
+		c.wrong(about, fmt.Sprintf("only keys that end in %q are announced, and those of SES have no suffix", narrowed), "announce all keys under "+mails.prefix+", merged with what is there: the call replaces all of it", "aws s3api get-bucket-notification-configuration --bucket "+mails.bucket)
+		return
 	}
 	if len(covering) == 0 && out.EventBridgeConfiguration != nil {
 		c.advise(about, "they go to EventBridge, whose rules and pipes are not looked at here", "see that one of them sends to "+c.config.Consumer.Queue, "aws events list-rules")

@@ -277,6 +277,12 @@ func TestEachThingWrong(t *testing.T) {
 		{"a rule that does not scan", func(r *rig) {
 			r.world.SES.SetRules("inreply", localses.Rule{Name: "store", Bucket: "inreply-mail", KeyPrefix: "inbound/", ScanOff: true})
 		}, "receipt rules", "rule store does not scan", "update-receipt-rule"},
+		{"events of keys with a suffix", func(r *rig) {
+			r.notify(locals3.Notification{Topics: []locals3.TopicNotification{{TopicARN: r.at.TopicARN, Announcement: locals3.Announcement{
+				ID: "inreply", Events: []string{"s3:ObjectCreated:*"}, Filter: &locals3.Filter{Rules: []locals3.FilterRule{{Name: "prefix", Value: "inbound/"}, {Name: "suffix", Value: ".eml"}}},
+			}}}})
+		}, "events of inreply-mail", `only keys that end in ".eml" are announced`, "announce all keys under inbound/"},
+		{"a suffix that no mail has", func(r *rig) { r.config.Relay.Suffix = ".eml" }, "receipt rules", `only those that end in ".eml"`, "leave relay.suffix empty"},
 		{"a prefix that nobody relays", func(r *rig) { r.config.Relay.Prefix = "mails/" }, "receipt rules", `relay.prefix passes on only what is under "mails/"`, "the same"},
 		{"no MX", func(r *rig) { delete(r.dns.mx, "inreply.example") }, "MX of inreply.example", "there is none", "IN MX 10 inbound-smtp.us-east-1.amazonaws.com."},
 		{"another MX", func(r *rig) { r.dns.mx["inreply.example"] = "mx.example.net." }, "MX of inreply.example", "it is mx.example.net.", "publish"},
@@ -307,6 +313,19 @@ func TestEachThingWrong(t *testing.T) {
 				t.Errorf("more is said to be wrong than is:\n%s", show(wrong))
 			}
 		})
+	}
+}
+
+// A rule is for our domain in each way in which SES lets one name it.
+func TestRulesForOurDomain(t *testing.T) {
+	for _, recipients := range [][]string{nil, {"inreply.example"}, {"other.example", "Inreply.Example"}, {"data@inreply.example"}, {".example"}} {
+		r := newRig(t, localses.Quota{})
+		r.config.Email.Domains = []string{"inreply.example"}
+		r.world.SES.SetRules("inreply", localses.Rule{Name: "store", Bucket: "inreply-mail", KeyPrefix: "inbound/", Recipients: recipients})
+		found, _ := r.run()
+		if slices.ContainsFunc(found, func(f check.Finding) bool { return f.State != check.OK && f.About == "receipt rules" }) {
+			t.Errorf("%q: %s", recipients, show(found))
+		}
 	}
 }
 
@@ -362,6 +381,16 @@ func TestAdvice(t *testing.T) {
 		{
 			"a clock that drifts", func(r *rig) { r.ahead = 2 * time.Minute }, "clock", "it differs by 2m", "timedatectl set-ntp true",
 			func(r *rig) { r.ahead = 0 },
+		},
+		{
+			"a rule for another domain", func(r *rig) {
+				r.config.Email.Domains = []string{"inreply.example"}
+				r.dns.mx["other.example"], r.dns.mx["more.example"] = r.dns.mx["inreply.example"], r.dns.mx["inreply.example"]
+				r.world.SES.SetRules("inreply", localses.Rule{Name: "store", Bucket: "inreply-mail", KeyPrefix: "inbound/", Recipients: []string{"other.example", "x@more.example"}})
+			}, "receipt rules", "no rule of the active set inreply stores mail to inreply.example", "update-receipt-rule",
+			func(r *rig) {
+				r.world.SES.SetRules("inreply", localses.Rule{Name: "store", Bucket: "inreply-mail", KeyPrefix: "inbound/", Recipients: []string{"inreply.example"}})
+			},
 		},
 		{
 			"an emulator", func(r *rig) { r.deaf = true }, "DNS", "DNS is not asked", "",

@@ -139,7 +139,7 @@ func (c *checker) receipt(ctx context.Context) {
 		return
 	}
 	set := aws.ToString(out.Metadata.Name)
-	unscanned := ""
+	stores, unscanned := []types.ReceiptRule{}, ""
 	for _, r := range out.Rules {
 		if !r.Enabled {
 			continue
@@ -148,6 +148,7 @@ func (c *checker) receipt(ctx context.Context) {
 			if action.S3Action == nil {
 				continue
 			}
+			stores = append(stores, r)
 			c.stored = append(c.stored, place{aws.ToString(action.S3Action.BucketName), aws.ToString(action.S3Action.ObjectKeyPrefix)})
 			c.domains = append(c.domains, domainsOf(r.Recipients)...)
 			if !r.ScanEnabled {
@@ -166,6 +167,27 @@ func (c *checker) receipt(ctx context.Context) {
 	if p := c.config.Relay.Prefix; c.config.Relay.Enabled() && !slices.ContainsFunc(c.stored, func(s place) bool { return strings.HasPrefix(s.prefix, p) || strings.HasPrefix(p, s.prefix) }) {
 		c.wrong(about, fmt.Sprintf("mail is stored under %q, and relay.prefix passes on only what is under %q", c.stored[0].prefix, p), "make the two the same", "")
 	}
+	if s := c.config.Relay.Suffix; c.config.Relay.Enabled() && s != "" {
+		c.wrong(about, fmt.Sprintf("the keys of what SES stores have no suffix, and relay.suffix passes on only those that end in %q", s), "leave relay.suffix empty", "")
+	}
+	for _, domain := range c.config.Email.Domains {
+		if !slices.ContainsFunc(stores, func(r types.ReceiptRule) bool { return takes(r, domain) }) {
+			c.advise(about, "no rule of the active set "+set+" stores mail to "+domain+", which is one of email.domains", "add it to the recipients of one, unless such mail is forwarded", "aws ses update-receipt-rule --rule-set-name "+set+" --rule file://rule.json"+c.sesIn())
+		}
+	}
+}
+
+// takes reports whether a rule is for a domain, or for an address in it: one without
+// recipients is for all, and one that begins with a dot for what is below
+// ("Receipt rules" in the SES developer guide).
+func takes(r types.ReceiptRule, domain string) bool {
+	return len(r.Recipients) == 0 || slices.ContainsFunc(r.Recipients, func(recipient string) bool {
+		if strings.HasPrefix(recipient, ".") {
+			return strings.HasSuffix(strings.ToLower(domain), strings.ToLower(recipient))
+		}
+		_, at, _ := strings.Cut(recipient, "@")
+		return strings.EqualFold(recipient, domain) || strings.EqualFold(at, domain)
+	})
 }
 
 // domainsOf are the domains that recipients of a rule are in.
