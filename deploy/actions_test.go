@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -128,6 +129,36 @@ func TestOperatorPolicy(t *testing.T) {
 
 func without(all []string, some ...string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(some, s) })
+}
+
+// The manual says of each action of the role why it has it, and of none that it has not.
+func TestTheManualExplainsTheTaskRole(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "docs", "security.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## Permissions\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	explained := map[string]bool{}
+	for line := range strings.Lines(section) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 5 {
+			continue
+		}
+		service := "" // said once in a cell
+		for _, found := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cells[1], -1) {
+			if of, action, whole := strings.Cut(found[1], ":"); whole {
+				service = of
+				explained[of+":"+action] = true
+			} else {
+				explained[service+":"+found[1]] = true
+			}
+		}
+	}
+	role := at(opened(t, nil).properties("TaskRole"), "Policies", "0", "PolicyDocument")
+	if diff := cmp.Diff(granted(role, every), explained); diff != "" {
+		t.Errorf("-the template allows +docs/security.md explains:\n%s", diff)
+	}
 }
 
 // What the manual prints is what the template makes.
