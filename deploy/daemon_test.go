@@ -128,6 +128,9 @@ func TestRecords(t *testing.T) {
 		if filters["prefix"] != config.Relay.Prefix || filters["suffix"] != config.Relay.Suffix {
 			t.Errorf("S3 announces %v, the relay takes %q and %q", filters, config.Relay.Prefix, config.Relay.Suffix)
 		}
+		if got := get(events, "Event"); got != "s3:ObjectCreated:*" {
+			t.Errorf("S3 announces %s", got)
+		}
 		if get(events, "Topic") != arn("sns", get(s.properties("EventsTopic"), "TopicName")) {
 			t.Errorf("S3 announces to %s", get(events, "Topic"))
 		}

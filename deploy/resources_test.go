@@ -166,7 +166,14 @@ func TestTaskRoleReachesOurThings(t *testing.T) {
 // not start is taken back.
 func TestService(t *testing.T) {
 	s := opened(t, map[string]any{"MinTasks": "2", "MaxTasks": "16"})
-	service, target := s.properties("Service"), s.properties("ScalableTarget")
+	service, target, task := s.properties("Service"), s.properties("ScalableTarget"), s.properties("TaskDefinition")
+	if got := texts(at(task, "RequiresCompatibilities")); !slices.Equal(got, []string{"FARGATE"}) || get(task, "NetworkMode") != "awsvpc" {
+		t.Errorf("the task is for %v, its network is %s", got, get(task, "NetworkMode"))
+	}
+	network := at(service, "NetworkConfiguration", "AwsvpcConfiguration")
+	if get(network, "AssignPublicIp") != "DISABLED" || len(texts(at(network, "Subnets"))) != 2 {
+		t.Errorf("its network is %v", network)
+	}
 	if get(service, "LaunchType") != "FARGATE" || get(service, "DesiredCount") != "2" {
 		t.Errorf("the service is %v", service)
 	}
@@ -182,16 +189,37 @@ func TestService(t *testing.T) {
 	}
 }
 
-// Each thing that somebody must be woken for has its alarm, which looks at it.
+// A poll waits for as long as SQS lets it: an idle queue costs three calls a minute.
+func TestPollsAreLong(t *testing.T) {
+	s := opened(t, nil)
+	for _, name := range []string{"Intake", "MailQueue", "Feedback"} {
+		if got := number(s.properties(name), "ReceiveMessageWaitTimeSeconds"); got != 20 {
+			t.Errorf("%s is polled for %d s", name, got)
+		}
+	}
+}
+
+// The number of tasks follows what they have to do, before each is full, and goes up
+// faster than down.
+func TestTasksFollowTheLoad(t *testing.T) {
+	tracking := at(opened(t, nil).properties("ScalingPolicy"), "TargetTrackingScalingPolicyConfiguration")
+	target, out, in := number(tracking, "TargetValue"), number(tracking, "ScaleOutCooldown"), number(tracking, "ScaleInCooldown")
+	if target < 50 || target > 95 || out < 0 || out >= in {
+		t.Errorf("at %d of 100, %d s after the last went up and %d s down", target, out, in)
+	}
+}
+
+// Each thing that somebody must be woken for has its alarm, which looks at it
+// and goes off when it should.
 func TestWhatIsWatched(t *testing.T) {
 	want := map[string][]string{
-		"inreply-dead-letters":   {"ApproximateNumberOfMessagesVisible of inreply-feedback-dead", "ApproximateNumberOfMessagesVisible of inreply-intake-dead", "ApproximateNumberOfMessagesVisible of inreply-mail-dead.fifo", "ApproximateNumberOfMessagesVisible of inreply-undelivered"},
-		"inreply-oldest":         {"ApproximateAgeOfOldestMessage of inreply-intake", "ApproximateAgeOfOldestMessage of inreply-mail.fifo"},
-		"inreply-outage":         {"inreply.consumer.outages of inreply", "inreply.consumer.paused of inreply", "inreply.relay.notices of inreply held"},
-		"inreply-application":    {"inreply.consumer.parked of inreply"},
-		"inreply-no-poll":        {"NumberOfEmptyReceives of inreply-intake", "NumberOfEmptyReceives of inreply-mail.fifo", "NumberOfMessagesReceived of inreply-intake", "NumberOfMessagesReceived of inreply-mail.fifo"},
-		"inreply-bounce-rate":    {"Reputation.BounceRate of"},
-		"inreply-complaint-rate": {"Reputation.ComplaintRate of"},
+		"inreply-dead-letters":   {"GreaterThanThreshold 0", "ApproximateNumberOfMessagesVisible of inreply-feedback-dead", "ApproximateNumberOfMessagesVisible of inreply-intake-dead", "ApproximateNumberOfMessagesVisible of inreply-mail-dead.fifo", "ApproximateNumberOfMessagesVisible of inreply-undelivered"},
+		"inreply-oldest":         {"GreaterThanThreshold 900", "ApproximateAgeOfOldestMessage of inreply-intake", "ApproximateAgeOfOldestMessage of inreply-mail.fifo"},
+		"inreply-outage":         {"GreaterThanThreshold 0", "inreply.consumer.outages of inreply", "inreply.consumer.paused of inreply", "inreply.relay.notices of inreply held"},
+		"inreply-application":    {"GreaterThanThreshold 0", "inreply.consumer.parked of inreply"},
+		"inreply-no-poll":        {"LessThanThreshold 1", "NumberOfEmptyReceives of inreply-intake", "NumberOfEmptyReceives of inreply-mail.fifo", "NumberOfMessagesReceived of inreply-intake", "NumberOfMessagesReceived of inreply-mail.fifo"},
+		"inreply-bounce-rate":    {"GreaterThanThreshold 0.03", "Reputation.BounceRate of"},
+		"inreply-complaint-rate": {"GreaterThanThreshold 0.0005", "Reputation.ComplaintRate of"},
 	}
 	got := map[string][]string{}
 	for _, alarm := range opened(t, nil).of("AWS::CloudWatch::Alarm") {
@@ -209,9 +237,8 @@ func TestWhatIsWatched(t *testing.T) {
 			}
 			got[get(alarm, "AlarmName")] = append(got[get(alarm, "AlarmName")], what)
 		}
-	}
-	for name := range got {
-		slices.Sort(got[name])
+		slices.Sort(got[get(alarm, "AlarmName")])
+		got[get(alarm, "AlarmName")] = slices.Insert(got[get(alarm, "AlarmName")], 0, get(alarm, "ComparisonOperator")+" "+get(alarm, "Threshold"))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
