@@ -118,11 +118,11 @@ func printable(s string) bool {
 // identity is the mailbox of ours by this name; the common one for an empty name.
 func (c Config) identity(from string) (Identity, bool) {
 	common := Identity{From: c.From, Name: c.Name, ConfigurationSet: c.ConfigurationSet}
-	if from == "" || strings.EqualFold(from, c.From) {
+	if from == "" || same(from, c.From) {
 		return common, true
 	}
 	for _, i := range c.Identities {
-		if !strings.EqualFold(from, i.From) {
+		if !same(from, i.From) {
 			continue
 		}
 		if i.ConfigurationSet == "" {

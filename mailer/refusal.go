@@ -11,8 +11,6 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
-
-	"inreply/mailer/compose"
 )
 
 // class is what one of SES's errors means for the reply.
@@ -120,10 +118,7 @@ func (m *Mailer) classify(err error, left bool) class {
 func (m *Mailer) namesUs(message string) bool {
 	named := strings.FieldsFunc(message, func(r rune) bool { return r == ' ' || r == ',' })
 	for _, i := range append([]Identity{{From: m.config.From}}, m.config.Identities...) {
-		from, err := compose.Mailbox(i.From) // as SES was told
-		if err != nil {
-			continue // The settings were checked.
-		}
+		from := canonical(i.From)
 		at := from[strings.LastIndexByte(from, '@'):]
 		if slices.ContainsFunc(named, func(word string) bool { return word == at[1:] || strings.HasSuffix(word, at) }) {
 			return true

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"inreply/mailer/compose"
 	"inreply/store"
 )
 
@@ -21,6 +22,7 @@ type Senders interface {
 // whether it may get more. The zero record, with no ETag, is of one that nobody
 // has written to.
 func (m *Mailer) Recall(ctx context.Context, address string) (store.SenderRecord, string, error) {
+	address = canonical(address)
 	record, etag, err := m.records.Sender(ctx, address)
 	if errors.Is(err, store.ErrMissing) {
 		return store.SenderRecord{}, "", nil
@@ -35,6 +37,7 @@ func (m *Mailer) Recall(ctx context.Context, address string) (store.SenderRecord
 // returned with this ETag. The error is store.ErrChanged if that is another by
 // now, or if the SDK has met its own write.
 func (m *Mailer) Remember(ctx context.Context, address, etag string, record store.SenderRecord) error {
+	address = canonical(address)
 	var err error
 	if etag == "" {
 		_, err = m.records.CreateSender(ctx, address, record)
@@ -52,15 +55,24 @@ func (m *Mailer) Remember(ctx context.Context, address, etag string, record stor
 
 // Owns reports whether a mailbox is one of those that replies come from.
 func (m *Mailer) Owns(mailbox string) bool {
-	if strings.EqualFold(mailbox, m.config.From) {
-		return true
-	}
-	for _, i := range m.config.Identities {
-		if strings.EqualFold(mailbox, i.From) {
+	for _, i := range append([]Identity{{From: m.config.From}}, m.config.Identities...) {
+		if same(mailbox, i.From) {
 			return true
 		}
 	}
 	return false
+}
+
+// same reports whether two mailboxes are one, however their domain is written.
+func same(a, b string) bool { return strings.EqualFold(canonical(a), canonical(b)) }
+
+// canonical is a mailbox with its domain as it is on the wire, in ASCII: so SES names
+// it in its events, and so it stands in From of what we have sent.
+func canonical(mailbox string) string {
+	if ascii, err := compose.Mailbox(mailbox); err == nil {
+		return ascii
+	}
+	return mailbox
 }
 
 // Largest is how many octets a whole reply may have, encoded.

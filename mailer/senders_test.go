@@ -35,6 +35,22 @@ func TestASuppressionLastsAsTheSettingsSay(t *testing.T) {
 	})
 }
 
+// SES's events name a domain as it is on the wire, a mail may name it as it is read.
+func TestADomainHasOneRecordHoweverItIsWritten(t *testing.T) {
+	w := newWorld()
+	m, _ := w.newProcess(t, config())
+	if err := m.Suppress(t.Context(), "ana@xn--mnchen-3ya.example", Bounced); err != nil {
+		t.Fatal(err)
+	}
+	record, etag, err := m.Recall(t.Context(), "ana@münchen.example")
+	if err != nil || record.Reason != Bounced {
+		t.Errorf("%+v, %v", record, err)
+	}
+	if err := m.Remember(t.Context(), "ana@München.example", etag, record); err != nil || len(w.senders) != 1 {
+		t.Errorf("%d records, %v", len(w.senders), err)
+	}
+}
+
 // Many write the record of one sender at the same time, and nothing that one of
 // them wrote is lost.
 func TestASenderRecordIsWrittenByMany(t *testing.T) {
@@ -71,9 +87,12 @@ func TestASenderRecordIsWrittenByMany(t *testing.T) {
 
 func TestOwnMailboxes(t *testing.T) {
 	c := config()
-	c.Identities = []Identity{{From: "ask@inreply.example"}}
+	c.Identities = []Identity{{From: "ask@inreply.example"}, {From: "frag@bücher.example"}}
 	m, _ := newWorld().newProcess(t, c)
-	for mailbox, want := range map[string]bool{"DATA@inreply.example": true, "ask@inreply.example": true, "ana@inreply.example": false, "": false} {
+	for mailbox, want := range map[string]bool{
+		"DATA@inreply.example": true, "ask@inreply.example": true, "ana@inreply.example": false, "": false,
+		"frag@BÜCHER.example": true, "frag@xn--bcher-kva.example": true, "ana@xn--bcher-kva.example": false, "frag": false,
+	} {
 		if m.Owns(mailbox) != want {
 			t.Errorf("%s: %v", mailbox, !want)
 		}
