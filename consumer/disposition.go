@@ -201,7 +201,7 @@ func (c *Consumer) carryOut(l *lease, v verdict, f final, err error) (slot bool)
 	case retry:
 		return c.retry(l, v.after)
 	case hold:
-		return c.hold(l, v.outage)
+		return c.hold(l, v.outage, err)
 	case park:
 		c.sendAway(l, v.after)
 	case yield:

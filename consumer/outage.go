@@ -23,8 +23,9 @@ type outage struct {
 	timer   *time.Timer
 }
 
-// hold keeps the run of l, and gives its slot back until the dependency is back.
-func (c *Consumer) hold(l *lease, name string) (slot bool) {
+// hold keeps the run of l, and gives its slot back until the dependency is back. The
+// first error by which that was seen is logged: it says what to mend.
+func (c *Consumer) hold(l *lease, name string, err error) (slot bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l.ended || c.stopping {
@@ -34,7 +35,7 @@ func (c *Consumer) hold(l *lease, name string) (slot bool) {
 	if o == nil {
 		o = &outage{name: name, since: time.Now(), pause: c.config.Probe.Min}
 		c.outages[name] = o
-		c.log.Error("outage: receiving is paused", zap.String("outage", name))
+		c.log.Error("outage: receiving is paused", zap.String("outage", name), zap.Error(err))
 		c.meters.outages.Add(context.Background(), 1, metric.WithAttributes(attribute.String("dependency", name)))
 		c.probeLater(o)
 	}

@@ -146,6 +146,9 @@ func TestAnOutagePausesReceivingAndCountsNoTry(t *testing.T) {
 		if len(r.ended()) != 60 {
 			t.Errorf("%d of 60 handled after the outage", len(r.ended()))
 		}
+		if said := r.logs.FilterMessage("outage: receiving is paused").All(); len(said) != 1 || said[0].ContextMap()["error"] != "fails: ses" {
+			t.Errorf("said of the outage: %v", said)
+		}
 		if n := probes.Load(); n > 8+3*3600/15+30 {
 			t.Errorf("%d calls in three hours of outage: probes must be single", n)
 		}
