@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -32,5 +34,32 @@ func TestBreakagesFindWhatTheyBreak(t *testing.T) {
 				t.Errorf("%s: %v", b.name, err)
 			}
 		}
+	}
+}
+
+// The manual has the table of all breakages, and of none that is gone.
+func TestTheManualHasEveryBreakage(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "proof.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "| breakage |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	rows := map[string]string{}
+	for _, row := range regexp.MustCompile(`(?m)^\| ([^|]+) \| (yes|no) \|`).FindAllStringSubmatch(table, -1) {
+		rows[row[1]] = row[2]
+	}
+	if rows["(none)"] != "no" {
+		t.Error("it does not say what comes of none")
+	}
+	delete(rows, "(none)")
+	for _, b := range breakages() {
+		if rows[b.name] != "yes" {
+			t.Errorf("docs/proof.md does not say that %q is caught", b.name)
+		}
+		delete(rows, b.name)
+	}
+	for name := range rows {
+		t.Errorf("docs/proof.md tells of %q, and there is none", name)
 	}
 }
