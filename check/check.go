@@ -10,6 +10,7 @@
 //	queues.go   the FIFO queue, the intake, their dead-letter queues
 //	topics.go   the topics and who is subscribed to them
 //	bucket.go   the bucket: what it announces, what it expires, a write
+//	policy.go   whether the bucket lets SES store mail there
 //	ses.go      identities, quota, receipt rules
 //	dns.go      what the world is told: MX and DKIM
 //	services.go the application services
@@ -26,6 +27,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/ses"
@@ -90,7 +92,7 @@ func Run(ctx context.Context, config configs.Config, clients Clients, options Op
 	if options.Dial == nil {
 		options.Dial = (&net.Dialer{}).DialContext
 	}
-	c := &checker{config: config, clients: clients, options: options, report: report, right: true}
+	c := &checker{config: config, clients: clients, options: options, report: report, right: true, partition: "aws"}
 	if c.identity(ctx) {
 		c.queues(ctx)
 		c.topics(ctx)
@@ -112,7 +114,10 @@ type checker struct {
 
 	queue, intake found // as far as they were found
 	longest       time.Duration
+	partition     string              // of AWS: "aws", "aws-cn"
+	account       string              // of whoever asks; empty if that is not known
 	stored        []place             // where the active receipt rules put mail
+	rules         []storing           // those of them that need the bucket's leave
 	domains       []string            // that mail is taken in for
 	tokens        map[string][]string // of DKIM, by identity
 }
@@ -199,6 +204,10 @@ func (c *checker) identity(ctx context.Context) (known bool) {
 		return false
 	}
 	c.ok(about, "%s, region %s", *out.Arn, c.clients.SQS.Options().Region)
+	c.account = aws.ToString(out.Account)
+	if parts := strings.Split(*out.Arn, ":"); len(parts) > 1 {
+		c.partition = parts[1]
+	}
 	there, ok := awsmiddleware.GetServerTime(out.ResultMetadata)
 	if !ok {
 		return true

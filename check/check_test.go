@@ -75,6 +75,7 @@ func (d dns) LookupCNAME(_ context.Context, host string) (string, error) {
 // dated is AWS with a clock. What local/ cannot be brought to say, it says.
 type dated struct {
 	client aws.HTTPClient
+	policy answer                     // of the bucket, which local/ has none of
 	asked  func(*http.Request)        // as it arrives; nil: as it is
 	says   func(answer string) string // nil: as it is
 }
@@ -82,6 +83,9 @@ type dated struct {
 func (d *dated) Do(r *http.Request) (*http.Response, error) {
 	if d.asked != nil {
 		d.asked(r)
+	}
+	if r.URL.Query().Has("policy") {
+		return &http.Response{StatusCode: d.policy.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(d.policy.body))}, nil
 	}
 	response, err := d.client.Do(r)
 	if err != nil {
@@ -114,7 +118,7 @@ func newRig(t *testing.T, quota localses.Quota) *rig {
 		Bucket: "inreply-mail", Prefix: "inbound/", Topic: "inreply-events", Intake: "inreply-intake", IntakeDeadLetters: "inreply-intake-dead",
 		FifoTopic: "inreply-mail.fifo", Queue: "inreply-mail.fifo", DeadLetters: "inreply-mail-dead.fifo", Identities: []string{"inreply.example"},
 	}}
-	r.aws = &dated{client: world.Client()}
+	r.aws = &dated{client: world.Client(), policy: answer{http.StatusOK, rightPolicy}}
 	awsConfig := aws.Config{
 		Region: "us-east-1", BaseEndpoint: aws.String("http://anywhere"), HTTPClient: r.aws,
 		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
@@ -255,8 +259,9 @@ func TestEachThingWrong(t *testing.T) {
 			r.world.Inject(local.Faults{Operations: map[string]local.Fault{"ses.DescribeActiveReceiptRuleSet": {Failed: 1}}})
 		}, "receipt rules", "ses:DescribeActiveReceiptRuleSet was not answered", "the network"},
 		{"no bucket", func(r *rig) { r.config.Store.Bucket = "nosuch-bucket" }, "bucket nosuch-bucket", "no such bucket", "create-bucket"},
-		{"no events", func(r *rig) { r.notify(locals3.Notification{}) }, "events of inreply-mail", "nobody is told", "get-bucket-notification-configuration"},
-		{"events of something else", func(r *rig) { r.announce("exports/", "s3:ObjectCreated:*") }, "events of inreply-mail", "nobody is told", "merged"},
+		{"no policy", func(r *rig) { r.aws.policy = noPolicy() }, "policy of inreply-mail", `no statement lets SES store mail under "inbound/"`, `put-bucket-policy --bucket inreply-mail --policy '{"Version":"2012-10-17","Statement":[{"Sid":"OurReceiptRuleStoresMail"`},
+		{"no events", func(r *rig) { r.notify(locals3.Notification{}) }, "events of inreply-mail", "nobody is told", `aws s3api put-bucket-notification-configuration --bucket inreply-mail --notification-configuration '{"TopicConfigurations":[{"Events":["s3:ObjectCreated:*"],"Filter":{"Key":{"FilterRules":[{"Name":"prefix","Value":"inbound/"}]}},"TopicArn":"TOPIC-ARN"}]}'`},
+		{"events of something else", func(r *rig) { r.announce("exports/", "s3:ObjectCreated:*") }, "events of inreply-mail", "nobody is told", `"Value":"exports/"`},
 		{"events of removals", func(r *rig) { r.announce("inbound/", "s3:ObjectRemoved:*") }, "events of inreply-mail", "nobody is told", "ObjectCreated"},
 		{"events of our own records", func(r *rig) { r.announce("", "s3:ObjectCreated:*") }, "events of inreply-mail", "covers our own records", "limit"},
 		{"mails expire too soon", func(r *rig) { r.lifecycle(7, "inbound/") }, "mails in inreply-mail/inbound/", "expire after 7 days", "35"},
@@ -326,6 +331,19 @@ func TestRulesForOurDomain(t *testing.T) {
 		if slices.ContainsFunc(found, func(f check.Finding) bool { return f.State != check.OK && f.About == "receipt rules" }) {
 			t.Errorf("%q: %s", recipients, show(found))
 		}
+	}
+}
+
+// The active set may have rules of others, whose buckets and domains are theirs.
+func TestRulesOfOthers(t *testing.T) {
+	r := newRig(t, localses.Quota{})
+	r.config.Email.Domains = []string{"inreply.example"}
+	r.world.SES.SetRules("inreply",
+		localses.Rule{Name: "archive", Bucket: "archive", Recipients: []string{"other.example"}, ScanOff: true},
+		localses.Rule{Name: "store", Bucket: "inreply-mail", KeyPrefix: "inbound/", Recipients: []string{"inreply.example"}},
+	)
+	if found, right := r.run(); !right || strings.Contains(show(found), "archive") || strings.Contains(show(found), "other.example") {
+		t.Errorf("right %v\n%s", right, show(found))
 	}
 }
 
@@ -496,6 +514,15 @@ func TestDeniedQuestions(t *testing.T) {
 	r.deny("*")
 	if found, right := r.run(); !right || len(in(found, check.Denied)) < 6 {
 		t.Errorf("all: right %v\n%s", right, show(found))
+	}
+}
+
+func TestTheBucketsPolicyMayNotBeAsked(t *testing.T) {
+	r := newRig(t, localses.Quota{})
+	r.aws.policy = answer{http.StatusForbidden, `<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>`}
+	found, right := r.run()
+	if denied := in(found, check.Denied); !right || len(denied) != 1 || denied[0].Says != "not allowed to ask: s3:GetBucketPolicy" {
+		t.Errorf("right %v\n%s", right, show(found))
 	}
 }
 

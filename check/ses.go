@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -139,26 +140,22 @@ func (c *checker) receipt(ctx context.Context) {
 		return
 	}
 	set := aws.ToString(out.Metadata.Name)
-	stores, unscanned := []types.ReceiptRule{}, ""
-	for _, r := range out.Rules {
-		if !r.Enabled {
-			continue
-		}
-		for _, action := range r.Actions {
-			if action.S3Action == nil {
-				continue
-			}
-			stores = append(stores, r)
-			c.stored = append(c.stored, place{aws.ToString(action.S3Action.BucketName), aws.ToString(action.S3Action.ObjectKeyPrefix)})
-			c.domains = append(c.domains, domainsOf(r.Recipients)...)
-			if !r.ScanEnabled {
-				unscanned = aws.ToString(r.Name)
-			}
-		}
-	}
-	if len(c.stored) == 0 {
+	all := storingRules(out.Rules)
+	if len(all) == 0 {
 		c.wrong(about, "the active set "+set+" has no rule that stores mail in S3", "add one to it", "aws ses create-receipt-rule --rule-set-name "+set+" --rule file://rule.json"+c.sesIn())
 		return
+	}
+	unscanned := ""
+	for _, r := range c.ours(all) {
+		at := place{aws.ToString(r.action.BucketName), aws.ToString(r.action.ObjectKeyPrefix)}
+		c.stored = append(c.stored, at)
+		if r.action.IamRoleArn == nil {
+			c.rules = append(c.rules, storing{at, fmt.Sprintf("arn:%s:ses:%s:%s:receipt-rule-set/%s:receipt-rule/%s", c.partition, c.clients.SES.Options().Region, cmp.Or(c.account, "ACCOUNT"), set, aws.ToString(r.Name))})
+		}
+		c.domains = append(c.domains, domainsOf(r.Recipients)...)
+		if !r.ScanEnabled {
+			unscanned = aws.ToString(r.Name)
+		}
 	}
 	c.ok(about, "set %s is active, and stores mail in %s/%s", set, c.stored[0].bucket, c.stored[0].prefix)
 	if unscanned != "" {
@@ -171,16 +168,48 @@ func (c *checker) receipt(ctx context.Context) {
 		c.wrong(about, fmt.Sprintf("the keys of what SES stores have no suffix, and relay.suffix passes on only those that end in %q", s), "leave relay.suffix empty", "")
 	}
 	for _, domain := range c.config.Email.Domains {
-		if !slices.ContainsFunc(stores, func(r types.ReceiptRule) bool { return takes(r, domain) }) {
+		if !slices.ContainsFunc(all, func(r rule) bool { return r.takes(domain) }) {
 			c.advise(about, "no rule of the active set "+set+" stores mail to "+domain+", which is one of email.domains", "add it to the recipients of one, unless such mail is forwarded", "aws ses update-receipt-rule --rule-set-name "+set+" --rule file://rule.json"+c.sesIn())
 		}
 	}
 }
 
+// rule is a receipt rule that is enabled and stores mail.
+type rule struct {
+	types.ReceiptRule
+	action *types.S3Action
+}
+
+func storingRules(rules []types.ReceiptRule) (all []rule) {
+	for _, r := range rules {
+		for _, action := range r.Actions {
+			if r.Enabled && action.S3Action != nil {
+				all = append(all, rule{r, action.S3Action})
+			}
+		}
+	}
+	return all
+}
+
+// ours are the rules for our domains: the set may have others, which are nobody's
+// business here. Where no domain of ours is set, or its mail comes in by way of
+// another, all may be.
+func (c *checker) ours(all []rule) (ours []rule) {
+	for _, r := range all {
+		if slices.ContainsFunc(c.config.Email.Domains, r.takes) {
+			ours = append(ours, r)
+		}
+	}
+	if len(ours) == 0 {
+		return all
+	}
+	return ours
+}
+
 // takes reports whether a rule is for a domain, or for an address in it: one without
 // recipients is for all, and one that begins with a dot for what is below
 // ("Receipt rules" in the SES developer guide).
-func takes(r types.ReceiptRule, domain string) bool {
+func (r rule) takes(domain string) bool {
 	return len(r.Recipients) == 0 || slices.ContainsFunc(r.Recipients, func(recipient string) bool {
 		if strings.HasPrefix(recipient, ".") {
 			return strings.HasSuffix(strings.ToLower(domain), strings.ToLower(recipient))

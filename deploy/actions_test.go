@@ -34,6 +34,7 @@ func permissions() map[string][]string {
 		"ses.GetSendQuota": {"ses:GetSendQuota"},
 
 		"s3.HeadBucket":                         {"s3:ListBucket"},
+		"s3.GetBucketPolicy":                    {"s3:GetBucketPolicy"},
 		"s3.GetBucketNotificationConfiguration": {"s3:GetBucketNotification"},
 		"s3.GetBucketLifecycleConfiguration":    {"s3:GetLifecycleConfiguration"},
 		"sns.GetTopicAttributes":                {"sns:GetTopicAttributes"},
