@@ -3,6 +3,7 @@ package compose
 import (
 	"encoding/base64"
 	"strings"
+	"unicode/utf8"
 
 	"inreply/email"
 )
@@ -87,9 +88,11 @@ func (c *composer) prose(field, kind, text string) {
 		c.fail(field, "there is a NUL at octet %d", at)
 		return
 	}
-	text = strings.ToValidUTF8(text, "\uFFFD")
+	if !utf8.ValidString(text) { // which is faster to ask for than to see to
+		text = strings.ToValidUTF8(text, "\uFFFD")
+	}
 	c.parameters("Content-Type", kind, []parameter{{"charset", "utf-8"}})
-	if inBase64(text) {
+	if inBase64(text, escapes(text)) {
 		c.out = append(c.out, "Content-Transfer-Encoding: base64\r\n\r\n"...)
 		c.base64([]byte(canonical(text)))
 		return
@@ -98,9 +101,10 @@ func (c *composer) prose(field, kind, text string) {
 	c.quotedPrintable(text)
 }
 
-// inBase64 reports whether a text is shorter in base64 than quoted.
-func inBase64(text string) bool {
-	return 6*escapes(text) > len(text) // a third more than len, against two more for each
+// inBase64 reports whether a text with so many escapes is shorter in base64 than
+// quoted.
+func inBase64(text string, escapes int) bool {
+	return 6*escapes > len(text) // a third more than len, against two more for each
 }
 
 // escapes is how many octets of a text quoted-printable must encode.
@@ -231,11 +235,11 @@ func (c *composer) size(r *email.Reply, parts []part) int {
 }
 
 func proseSize(text string) int {
-	lines := strings.Count(text, "\n")
-	if inBase64(text) {
+	lines, escaped := strings.Count(text, "\n"), escapes(text)
+	if inBase64(text, escaped) {
 		return base64Size(len(text) + lines)
 	}
-	return (len(text)+2*escapes(text)+lines)*79/76 + 3*lines + 64
+	return (len(text)+2*escaped+lines)*79/76 + 3*lines + 64
 }
 
 func base64Size(n int) int { return base64.StdEncoding.EncodedLen(n) + 2*(n/perLine) + 2 }
