@@ -64,6 +64,7 @@ func (a app) startLaptop(ctx context.Context, address string, endings int) (*lap
 		return nil, err
 	}
 	if err := l.runDaemon(ctx, log); err != nil {
+		l.traced.Close(ctx)
 		world.Close()
 		return nil, err
 	}

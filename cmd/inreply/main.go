@@ -24,6 +24,9 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"inreply"
+	"inreply/configs"
 )
 
 // version is stamped by the linker.
@@ -141,7 +144,7 @@ func (a app) run(ctx context.Context, args []string) error {
 	if len(args) > 0 && !a.local && !a.receive && a.explain == "" {
 		return fmt.Errorf("%s: mails are only taken with --local, --explain or --receive", args[0])
 	}
-	if err := a.again(); err != nil {
+	if err := a.apart(); err != nil {
 		return err
 	}
 	switch {
@@ -179,4 +182,15 @@ func (a app) run(ctx context.Context, args []string) error {
 		return a.runRerun(ctx)
 	}
 	return a.daemon(ctx)
+}
+
+// operator is what an operator's command works with: the settings, and AWS as the
+// environment lets it be asked.
+func (a app) operator(ctx context.Context) (configs.Config, inreply.Clients, error) {
+	config, err := configs.Load(a.config, a.environ)
+	if err != nil {
+		return config, inreply.Clients{}, err
+	}
+	clients, err := inreply.NewClients(ctx, config.AWS)
+	return config, clients, err
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"inreply"
-	"inreply/configs"
 )
 
 // redriveFlags are the flags of a redrive.
@@ -109,17 +108,6 @@ func age(value string, into *time.Duration) error {
 	}
 	*into = d
 	return nil
-}
-
-// operator is what an operator's command works with: the settings, and AWS as the
-// environment lets it be asked.
-func (a app) operator(ctx context.Context) (configs.Config, inreply.Clients, error) {
-	config, err := configs.Load(a.config, a.environ)
-	if err != nil {
-		return config, inreply.Clients{}, err
-	}
-	clients, err := inreply.NewClients(ctx, config.AWS)
-	return config, clients, err
 }
 
 func (a app) runRedrive(ctx context.Context) error {

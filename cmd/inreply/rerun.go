@@ -81,8 +81,8 @@ func (f rerunFlags) mark(now time.Time) (inreply.RerunMark, error) {
 	return m, nil
 }
 
-// again reports what of --redrive and --rerun does not go together.
-func (a app) again() error {
+// apart reports what of --redrive and --rerun does not go together.
+func (a app) apart() error {
 	if a.redrive.wanted() && a.rerun.wanted() {
 		return errors.New("--redrive and --rerun are two things: dead letters that go back, and stored mails that are announced again; say one")
 	}
