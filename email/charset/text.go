@@ -23,7 +23,8 @@ type Text struct {
 // asIs is a text that is UTF-8.
 func asIs(octets []byte) Text { return Text{octets: octets, size: len(octets)} }
 
-// several is how many times.
+// several is how many letters of several octets there must be, in a long text, for each
+// octet that belongs to none.
 const several = 4
 
 // repaired is a text in which each run of octets that are not UTF-8 becomes one
@@ -126,7 +127,7 @@ func (t Text) Pieces() iter.Seq[[]byte] {
 // ascii is how many octets are ASCII before the first that is not.
 func ascii(octets []byte) int {
 	n := 0
-	for n+8 <= len(octets) && binary.LittleEndian.Uint64(octets[n:])&0x8080808080808080 == 0 {
+	for n+8 <= len(octets) && binary.LittleEndian.Uint64(octets[n:])&highBits == 0 {
 		n += 8
 	}
 	for n < len(octets) && octets[n] < utf8.RuneSelf {
